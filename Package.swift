@@ -1,0 +1,73 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Continuous integration turns every warning of our own targets into an error.
+let strict = Context.environment["CI"] != nil
+let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
+let cSettings: [CSetting] = strict ? [.treatAllWarnings(as: .error)] : []
+
+let package = Package(
+  name: "Foretoken",
+  platforms: [.macOS(.v15)],
+  products: [
+    .library(name: "Foretoken", targets: ["Foretoken"]),
+    .executable(name: "foretoken", targets: ["CommandLineTool"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+  ],
+  targets: [
+    .systemLibrary(
+      name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
+    .target(
+      name: "CKernels", path: "Sources/CKernels", cSettings: cSettings,
+      linkerSettings: [.linkedLibrary("m", .when(platforms: [.linux]))]),
+    .target(
+      name: "Compute", dependencies: ["CKernels"], path: "Sources/Compute",
+      swiftSettings: swiftSettings),
+    .target(
+      name: "Checkpoints", dependencies: ["Compute", "CKernels", "CCrypto"],
+      path: "Sources/Checkpoints", swiftSettings: swiftSettings),
+    .target(
+      name: "Tokenization", path: "Sources/Tokenization", swiftSettings: swiftSettings),
+    .target(
+      name: "Transformers", dependencies: ["Compute", "Checkpoints", "CKernels"],
+      path: "Sources/Transformers", swiftSettings: swiftSettings),
+    .target(
+      name: "Decoding", dependencies: ["Transformers", "Tokenization"],
+      path: "Sources/Decoding", swiftSettings: swiftSettings),
+    .target(
+      name: "Foretoken", dependencies: ["Decoding"], path: "Sources/Foretoken",
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "CommandLineTool",
+      dependencies: [
+        "Foretoken", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/CommandLineTool", swiftSettings: swiftSettings),
+    .target(
+      name: "TestSupport", dependencies: ["Checkpoints"], path: "Tests/TestSupport",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "KernelTests", dependencies: ["Compute", "CKernels"], path: "Tests/KernelTests",
+      swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
+      path: "Tests/CheckpointsTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],
+      path: "Tests/TokenizationTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "TransformersTests", dependencies: ["Transformers", "Tokenization", "TestSupport"],
+      path: "Tests/TransformersTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "DecodingTests", dependencies: ["Decoding", "Foretoken", "TestSupport"],
+      path: "Tests/DecodingTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "CommandLineTests", dependencies: ["CommandLineTool", "TestSupport"],
+      path: "Tests/CommandLineTests", swiftSettings: swiftSettings),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)
