@@ -20,6 +20,7 @@ public struct CheckpointError: Error, Sendable, Equatable {
     case mismatched
   }
 
+  /// Class of the failure.
   public let kind: Kind
   /// Path of the file.
   public let file: String
@@ -28,6 +29,7 @@ public struct CheckpointError: Error, Sendable, Equatable {
   /// What was found and what was expected.
   public let message: String
 
+  /// An error about `file`; `message` says what was found and what was expected.
   public init(_ kind: Kind, file: String, offset: Int? = nil, _ message: String) {
     self.kind = kind
     self.file = file
@@ -37,11 +39,13 @@ public struct CheckpointError: Error, Sendable, Equatable {
 }
 
 extension CheckpointError: CustomStringConvertible, LocalizedError {
+  /// File, byte offset if there is one, and message, in one line.
   public var description: String {
     guard let offset else { return "\(file): \(message)" }
     return "\(file): at byte \(offset): \(message)"
   }
 
+  /// Same as `description`.
   public var errorDescription: String? { description }
 }
 

@@ -6,27 +6,43 @@ public struct ElementType: RawRepresentable, Sendable, Hashable {
   /// Type number of the GGUF format.
   public let rawValue: UInt32
 
+  /// The type with the format's number `rawValue`, known or not.
   public init(rawValue: UInt32) {
     self.rawValue = rawValue
   }
 
+  /// The type that the kernels call `type`.
   public init(_ type: ft_type) {
     rawValue = UInt32(type.rawValue)
   }
 
+  /// 32-bit floats.
   public static let f32 = ElementType(FT_TYPE_F32)
+  /// IEEE 16-bit floats.
   public static let f16 = ElementType(FT_TYPE_F16)
+  /// The upper halves of 32-bit floats.
   public static let bf16 = ElementType(FT_TYPE_BF16)
+  /// 4-bit blocks of 32 with a scale.
   public static let q4_0 = ElementType(FT_TYPE_Q4_0)
+  /// 4-bit blocks of 32 with a scale and a minimum.
   public static let q4_1 = ElementType(FT_TYPE_Q4_1)
+  /// 5-bit blocks of 32 with a scale.
   public static let q5_0 = ElementType(FT_TYPE_Q5_0)
+  /// 5-bit blocks of 32 with a scale and a minimum.
   public static let q5_1 = ElementType(FT_TYPE_Q5_1)
+  /// 8-bit blocks of 32 with a scale.
   public static let q8_0 = ElementType(FT_TYPE_Q8_0)
+  /// 2-bit blocks of 256 in 16 groups.
   public static let q2_K = ElementType(FT_TYPE_Q2_K)
+  /// 3-bit blocks of 256 in 16 groups.
   public static let q3_K = ElementType(FT_TYPE_Q3_K)
+  /// 4-bit blocks of 256 in 8 groups.
   public static let q4_K = ElementType(FT_TYPE_Q4_K)
+  /// 5-bit blocks of 256 in 8 groups.
   public static let q5_K = ElementType(FT_TYPE_Q5_K)
+  /// 6-bit blocks of 256 in 16 groups.
   public static let q6_K = ElementType(FT_TYPE_Q6_K)
+  /// 4-bit codes of a fixed non-linear table, blocks of 32 with a scale.
   public static let iq4_NL = ElementType(FT_TYPE_IQ4_NL)
 
   /// The types whose values can be read, in the order of their numbers.

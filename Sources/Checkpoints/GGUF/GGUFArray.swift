@@ -7,7 +7,9 @@ public struct GGUFArray: Sendable {
     case owned([UInt8])
   }
 
+  /// Type of every element.
   public let elementType: GGUFValueType
+  /// Number of elements.
   public let count: Int
   private let storage: Storage
 
@@ -24,24 +26,28 @@ public struct GGUFArray: Sendable {
     storage = .owned(encoding)
   }
 
+  /// An array of strings.
   public init(_ values: [String]) {
     var encoding: [UInt8] = []
     for value in values { encoding.appendGGUF(string: value) }
     self.init(elementType: .string, count: values.count, encoding: encoding)
   }
 
+  /// An array of 32-bit floats.
   public init(_ values: [Float]) {
     var encoding: [UInt8] = []
     for value in values { encoding.append(littleEndian: value.bitPattern) }
     self.init(elementType: .float32, count: values.count, encoding: encoding)
   }
 
+  /// An array of 32-bit integers.
   public init(_ values: [Int32]) {
     var encoding: [UInt8] = []
     for value in values { encoding.append(littleEndian: value) }
     self.init(elementType: .int32, count: values.count, encoding: encoding)
   }
 
+  /// An array of truth values.
   public init(_ values: [Bool]) {
     self.init(elementType: .bool, count: values.count, encoding: values.map { $0 ? 1 : 0 })
   }

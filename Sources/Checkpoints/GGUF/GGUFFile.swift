@@ -16,6 +16,7 @@ public final class GGUFFile: Sendable {
   public let alignment: Int
   /// Where the tensors' elements begin, in bytes from the start of the file.
   public let dataOffset: Int
+  /// The key-value pairs.
   public let metadata: GGUFMetadata
   /// Tensors in file order.
   public let tensors: [GGUFTensor]
@@ -35,6 +36,7 @@ public final class GGUFFile: Sendable {
     indices = Dictionary(tensors.enumerated().map { ($1.name, $0) }) { first, _ in first }
   }
 
+  /// Path of the file as it was given.
   public var path: String { file.path }
 
   /// The tensor called `name`, or nil.

@@ -17,15 +17,18 @@ public struct GGUFMetadata: Sendable {
     values = Dictionary(pairs.map { ($0.key, $0.value) }) { first, _ in first }
   }
 
+  /// Number of keys.
   public var count: Int { keys.count }
 
   /// The value of `key`, whatever its type; nil if the file has no such key.
   public subscript(key: String) -> GGUFValue? { values[key] }
 
+  /// A string.
   public func string(_ key: String) throws(CheckpointError) -> String {
     try required(key, string(ifPresent: key))
   }
 
+  /// A string, or nil if the key is absent.
   public func string(ifPresent key: String) throws(CheckpointError) -> String? {
     try typed(key, "a string") { if case .string(let value) = $0 { value } else { nil } }
   }
@@ -35,12 +38,14 @@ public struct GGUFMetadata: Sendable {
     try required(key, unsigned(ifPresent: key))
   }
 
+  /// An integer that is not negative, or nil if the key is absent.
   public func unsigned(ifPresent key: String) throws(CheckpointError) -> Int? {
     try typed(key, "an integer that is not negative") { value in
       value.integer.flatMap { $0 >= 0 ? $0 : nil }
     }
   }
 
+  /// An integer that is not negative, or `fallback` if the key is absent.
   public func unsigned(_ key: String, default fallback: Int) throws(CheckpointError) -> Int {
     try unsigned(ifPresent: key) ?? fallback
   }
@@ -50,22 +55,27 @@ public struct GGUFMetadata: Sendable {
     try required(key, float(ifPresent: key))
   }
 
+  /// A floating-point number, or nil if the key is absent.
   public func float(ifPresent key: String) throws(CheckpointError) -> Float? {
     try typed(key, "a floating-point number") { $0.double.map { Float($0) } }
   }
 
+  /// A floating-point number, or `fallback` if the key is absent.
   public func float(_ key: String, default fallback: Float) throws(CheckpointError) -> Float {
     try float(ifPresent: key) ?? fallback
   }
 
+  /// A truth value.
   public func bool(_ key: String) throws(CheckpointError) -> Bool {
     try required(key, bool(ifPresent: key))
   }
 
+  /// A truth value, or nil if the key is absent.
   public func bool(ifPresent key: String) throws(CheckpointError) -> Bool? {
     try typed(key, "a truth value") { if case .bool(let value) = $0 { value } else { nil } }
   }
 
+  /// A truth value, or `fallback` if the key is absent.
   public func bool(_ key: String, default fallback: Bool) throws(CheckpointError) -> Bool {
     try bool(ifPresent: key) ?? fallback
   }
@@ -75,6 +85,7 @@ public struct GGUFMetadata: Sendable {
     try required(key, strings(ifPresent: key))
   }
 
+  /// An array of strings, or nil if the key is absent.
   public func strings(ifPresent key: String) throws(CheckpointError) -> StringArrayView? {
     try typed(key, "an array of strings") { array($0)?.strings() }
   }
@@ -84,6 +95,7 @@ public struct GGUFMetadata: Sendable {
     try required(key, integers(ifPresent: key))
   }
 
+  /// An array of integers, or nil if the key is absent.
   public func integers(ifPresent key: String) throws(CheckpointError) -> [Int]? {
     try typed(key, "an array of integers") { array($0)?.integers() }
   }
@@ -93,6 +105,7 @@ public struct GGUFMetadata: Sendable {
     try required(key, floats(ifPresent: key))
   }
 
+  /// An array of floating-point numbers, or nil if the key is absent.
   public func floats(ifPresent key: String) throws(CheckpointError) -> [Float]? {
     try typed(key, "an array of floating-point numbers") { array($0)?.floats() }
   }
@@ -102,6 +115,7 @@ public struct GGUFMetadata: Sendable {
     try required(key, bools(ifPresent: key))
   }
 
+  /// An array of truth values, or nil if the key is absent.
   public func bools(ifPresent key: String) throws(CheckpointError) -> [Bool]? {
     try typed(key, "an array of truth values") { array($0)?.bools() }
   }

@@ -1,6 +1,8 @@
 /// Place and shape of one tensor of a GGUF file.
 public struct GGUFTensor: Sendable, Equatable {
+  /// Name, unique in the file.
   public let name: String
+  /// Storage type of the elements.
   public let type: ElementType
   /// Dimensions in the file's order: the first one is contiguous in memory (the row length).
   public let shape: [Int]

@@ -45,6 +45,7 @@ public enum GGUFValue: Sendable, Equatable {
   case int64(Int64)
   case float64(Double)
 
+  /// Type of the value.
   public var type: GGUFValueType {
     switch self {
     case .uint8: .uint8

@@ -22,6 +22,7 @@ public struct StringArrayView: Sendable {
     }
   }
 
+  /// Number of strings.
   public var count: Int { starts.count }
 
   /// Calls `body` with the bytes of string `index`, which need not be valid UTF-8.
