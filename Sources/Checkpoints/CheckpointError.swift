@@ -5,7 +5,7 @@ public struct CheckpointError: Error, Sendable, Equatable {
   /// Class of the failure, for code that reacts to it.
   public enum Kind: Sendable, Equatable {
     /// The operating system refused to open, map or write the file.
-    case unreadable
+    case inaccessible
     /// The file is not of the format it was opened as.
     case wrongFormat
     /// The format is right, but this version or element type is not supported.

@@ -21,15 +21,15 @@ public final class MappedFile: @unchecked Sendable {
   public init(path: String) throws(CheckpointError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else {
-      throw CheckpointError(.unreadable, file: path, "cannot be opened: \(systemErrorMessage())")
+      throw CheckpointError(.inaccessible, file: path, "cannot be opened: \(systemErrorMessage())")
     }
     defer { close(descriptor) }
     var status = stat()
     guard fstat(descriptor, &status) == 0 else {
-      throw CheckpointError(.unreadable, file: path, "has no status: \(systemErrorMessage())")
+      throw CheckpointError(.inaccessible, file: path, "has no status: \(systemErrorMessage())")
     }
     guard status.st_mode & S_IFMT == S_IFREG else {
-      throw CheckpointError(.unreadable, file: path, "is a folder or device, not a regular file")
+      throw CheckpointError(.inaccessible, file: path, "is a folder or device, not a regular file")
     }
     self.path = path
     count = Int(status.st_size)
@@ -41,7 +41,7 @@ public final class MappedFile: @unchecked Sendable {
       address != MAP_FAILED
     else {
       throw CheckpointError(
-        .unreadable, file: path, "cannot be mapped into memory: \(systemErrorMessage())")
+        .inaccessible, file: path, "cannot be mapped into memory: \(systemErrorMessage())")
     }
     base = UnsafeRawPointer(address)
   }
