@@ -106,14 +106,14 @@ static void load_scales(const ft_format *format, const uint8_t *header, int32_t 
   }
 }
 
-/// A block as [row][column] integers. INT6 comes with its zero taken off.
+/// A block as [row][column] integers. INT6 and INT8 come with their zero taken off.
 static void unpack_block(ft_layout layout, const uint8_t *block,
                          int16_t out[FT_GROUP_ROWS][FT_BLOCK_COLUMNS]) {
   for (int vector = 0; vector < FT_BLOCK_VECTORS; vector++) {
     for (int byte = 0; byte < FT_VECTOR_BYTES; byte++) {
       int value;
       if (layout == FT_LAYOUT_INT8) {
-        value = (int8_t)block[vector * FT_VECTOR_BYTES + byte];
+        value = block[vector * FT_VECTOR_BYTES + byte] - FT_INT8_ZERO;
       } else {
         const int shift = vector < 4 ? 0 : 4;
         value = block[vector % 4 * FT_VECTOR_BYTES + byte] >> shift & 15;

@@ -17,7 +17,7 @@
 //   INT5  the same, then one vector whose bit t is bit 4 of vector t                     160 bytes
 //   INT6  the same 4, then 2 vectors: bits 2 i, 2 i + 1 of vector v are bits 4, 5 of
 //         vector 4 v + i                                                                 192 bytes
-//   INT8  8 vectors of signed bytes                                                      256 bytes
+//   INT8  8 vectors of bytes w + 128                                                     256 bytes
 //
 // Scales are integers under one float scale per row and super-block, so that a whole super-block
 // is summed exactly in 32-bit integers and the order of summation cannot matter:
@@ -50,6 +50,7 @@
 #define FT_SCALE12_MAX 2047   // largest 12-bit integer scale
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
+#define FT_INT8_ZERO 128      // INT8 stores w + 128
 
 /// Columns that share one activation scale: 64, 128 or 256. Smaller groups round less and flush
 /// the integer sums to float more often.
@@ -62,8 +63,10 @@ _Static_assert(FT_GROUP_BLOCKS >= 2 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
 /// Activation rows that lie interleaved and that one pass over the weights serves.
 #define FT_TILE_ROWS 16
 
-/// int16 sums per activation group and row: one per 32 columns, then one per 16.
-#define FT_GROUP_SUMS (3 * FT_GROUP_BLOCKS)
+/// int16 sums per activation group and row: one per 32 columns, then a pair per 16 columns that
+/// takes the zero off INT6 products inside 16-bit lanes: -32 times the sum of the columns 0 and 1
+/// of every four, and of the columns 2 and 3.
+#define FT_GROUP_SUMS (5 * FT_GROUP_BLOCKS)
 
 typedef enum ft_header {
   FT_HEADER_NONE,
