@@ -3,7 +3,7 @@
 /// The C library's `exp` and `log` differ in the last bits between libraries and processors, which
 /// would make a seeded sample depend on where it was drawn. These two use additions,
 /// multiplications and divisions of doubles only, each correctly rounded by IEEE 754, in a fixed
-/// order. Their error is below 2 units in the last place.
+/// order. Their error stays within 3 units in the last place.
 public enum ElementaryFunctions {
   private static let log2e = 1.442695040888963407
   // ln 2 in two parts: the first has 21 trailing zero bits, so that k * part is exact.
