@@ -22,12 +22,12 @@ import Testing
     var history = TokenHistory([1, 2, 3], capacity: draws + 3)
     let expected = NaiveSampling(options: options).distribution(logits: logits, history: [1, 2, 3])
     var counts: [Int32: Int] = [:]
-    let noHistory = options.hasPenalties
+    let changesSeed = options.hasPenalties
     try logits.withUnsafeBufferPointer { logits in
       for draw in 0..<draws {
         // Penalties must see the same history each time, so there the seed changes instead.
         let token: Int32
-        if noHistory {
+        if changesSeed {
           let other = try LogitsProcessor(
             options: options, vocabularyCount: vocabulary, seed: UInt64(draw))
           token = try other.chooseToken(logits: logits, history: history)
