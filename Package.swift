@@ -69,5 +69,5 @@ let package = Package(
       path: "Tests/CommandLineTests", swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
-  cLanguageStandard: .c11
+  cLanguageStandard: .gnu11
 )

@@ -1,7 +1,9 @@
 #ifndef CKERNELS_H
 #define CKERNELS_H
 
-#include "ft_types.h"
 #include "ft_matrix.h"
+#include "ft_plan.h"
+#include "ft_pool.h"
+#include "ft_types.h"
 
 #endif

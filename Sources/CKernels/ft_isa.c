@@ -1,0 +1,64 @@
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "ft_isa.h"
+
+#define ISA_COUNT 4
+#define ISA_UNDECIDED (-1)
+
+static _Atomic int current = ISA_UNDECIDED;
+
+const char *ft_isa_name(ft_isa isa) {
+  switch (isa) {
+    case FT_ISA_PORTABLE: return "portable";
+    case FT_ISA_AVX2: return "avx2";
+    case FT_ISA_AVX512VNNI: return "avx512vnni";
+    case FT_ISA_NEON: return "neon";
+  }
+  return "unknown";
+}
+
+bool ft_isa_available(ft_isa isa) {
+  switch (isa) {
+    case FT_ISA_PORTABLE: return true;
+    case FT_ISA_AVX2:
+#if FT_HAS_X86
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c");
+#else
+      return false;
+#endif
+    case FT_ISA_AVX512VNNI:
+    case FT_ISA_NEON: return false;
+  }
+  return false;
+}
+
+/// The instruction set that FORETOKEN_ISA names if it is available, otherwise the best there is.
+static ft_isa choose(void) {
+  const char *wanted = getenv("FORETOKEN_ISA");
+  ft_isa best = FT_ISA_PORTABLE;
+  for (int index = 0; index < ISA_COUNT; index++) {
+    const ft_isa isa = (ft_isa)index;
+    if (!ft_isa_available(isa)) continue;
+    if (wanted && strcmp(wanted, ft_isa_name(isa)) == 0) return isa;
+    best = isa;
+  }
+  return best;
+}
+
+ft_isa ft_isa_current(void) {
+  int isa = atomic_load_explicit(&current, memory_order_relaxed);
+  if (isa == ISA_UNDECIDED) {
+    isa = (int)choose();
+    atomic_store_explicit(&current, isa, memory_order_relaxed);
+  }
+  return (ft_isa)isa;
+}
+
+bool ft_isa_force(ft_isa isa) {
+  if (!ft_isa_available(isa)) return false;
+  atomic_store_explicit(&current, (int)isa, memory_order_relaxed);
+  return true;
+}

@@ -1,0 +1,45 @@
+#ifndef FT_MATMUL_H
+#define FT_MATMUL_H
+
+// The kernels behind ft_matmul. Private to CKernels.
+
+#include "ft_isa.h"
+
+/// One group of 8 output rows times the `rows` rows of one tile. `out` points at the group's first
+/// output of the tile's first row; `valid_rows` (1...8) outputs are written per row.
+typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format, int32_t group,
+                             const ft_tile *tile, float *out, size_t out_stride,
+                             int32_t valid_rows);
+
+ft_group_kernel ft_matmul_group_portable;
+#if FT_HAS_X86
+ft_group_kernel ft_matmul_group_avx2_int4;
+ft_group_kernel ft_matmul_group_avx2_int5;
+ft_group_kernel ft_matmul_group_avx2_int6;
+ft_group_kernel ft_matmul_group_avx2_int8;
+#endif
+
+/// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time.
+#define FT_ROWS_CHUNK 1024
+/// Partial sums of one output: column c adds to lane c mod 8.
+#define FT_ROWS_LANES 8
+
+/// Adds the products of `count` columns to the lanes of 8 output rows x `batch` rows.
+/// `weights` [8, FT_ROWS_CHUNK], `x` [batch, x_stride], `lanes` [batch, 8 rows, 8 lanes].
+typedef void ft_rows_kernel(const float *weights, const float *x, size_t x_stride, int32_t batch,
+                            int32_t count, float *lanes);
+
+ft_rows_kernel ft_rows_accumulate_portable;
+
+/// ft_matmul for FT_LAYOUT_ROWS.
+void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+                    float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
+                    void *scratch);
+
+/// Outputs of group `group`: 8, fewer in the last.
+static inline int32_t ft_valid_rows(const ft_matrix *matrix, int32_t group) {
+  const int64_t left = (int64_t)matrix->rows - (int64_t)group * FT_GROUP_ROWS;
+  return left < FT_GROUP_ROWS ? (int32_t)left : FT_GROUP_ROWS;
+}
+
+#endif

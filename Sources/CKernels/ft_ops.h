@@ -1,0 +1,57 @@
+#ifndef FT_OPS_H
+#define FT_OPS_H
+
+#include "include/ft_plan.h"
+
+/// One query line of attention: a head of a row, and what that row sees.
+typedef struct ft_line {
+  const float *query;  // [head_dimension], rotated and scaled
+  const int32_t *tail;
+  int32_t tail_count;
+  int32_t contiguous;
+  int32_t low;  // first position inside the sliding window
+} ft_line;
+
+/// Lines of one sequence that share a key/value head.
+typedef struct ft_tile {
+  ft_line lines[FT_LINES];
+  int32_t count;
+  uint8_t *const *pages;
+  size_t offset;  // of the layer and head inside a page
+  ft_kv_type kv_type;
+  int32_t head_dimension;
+} ft_tile;
+
+/// A partial attention sum: head_dimension weighted values, then the maximal score and the sum of
+/// the weights; padded to whole vectors. A sum of 0 means nothing was seen.
+static inline size_t ft_partial_stride(int32_t head_dimension) {
+  return (size_t)head_dimension + 8;
+}
+
+/// The vector code of one instruction set.
+typedef struct ft_ops {
+  void (*rms_norm)(const float *x, const float *weight, float *out, int32_t n, float epsilon);
+  void (*rms_norm_add)(const float *x, const float *weight, float *out, int32_t n, float epsilon);
+  void (*gated)(float *gate, const float *up, int32_t n, bool gelu);
+  void (*rotate)(float *head, const float *table, int32_t dimension, bool interleaved);
+  void (*scale)(float *x, float factor, int32_t n);
+  void (*add)(float *x, const float *y, int32_t n);
+  void (*write_kv)(uint8_t *head, ft_kv_type type, int32_t head_dimension, int32_t slot,
+                   const float *key, const float *value);
+  /// Partial sums [count, ft_partial_stride] of the positions of `span`. `scores` is
+  /// [FT_LINES, FT_SPAN] scratch.
+  void (*attend_span)(const ft_tile *tile, int32_t span, float *scores, float *partials);
+  void (*merge)(float *total, const float *partial, int32_t head_dimension);
+  void (*finish)(const float *total, float *out, int32_t head_dimension);
+  int32_t (*argmax)(const float *values, int32_t count);
+} ft_ops;
+
+extern const ft_ops ft_ops_portable;
+#if defined(__x86_64__)
+extern const ft_ops ft_ops_avx2;
+#endif
+
+/// The table of the instruction set in force.
+const ft_ops *ft_ops_current(void);
+
+#endif
