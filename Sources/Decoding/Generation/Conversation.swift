@@ -7,8 +7,10 @@ import Transformers
 final class Conversation {
   let cache: KVCache
   private(set) var tokens: [Int32] = []
-  /// True while a generation uses the cache.
-  var isBusy = false
+  /// The events of the generation that uses the cache, if one does.
+  var answer: EventChannel?
+  /// Generations that wait for the cache.
+  var waiting: [CheckedContinuation<Void, Never>] = []
 
   init(cache: KVCache) { self.cache = cache }
 

@@ -127,8 +127,6 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible, Localize
   case emptyPrompt
   /// The prompt is longer than the context.
   case promptTooLong(tokens: Int, limit: Int)
-  /// The conversation is already being answered.
-  case conversationBusy
   /// The tokenizer and the weights are of different models.
   case vocabularyMismatch(tokenizer: Int, model: Int)
 
@@ -142,8 +140,6 @@ public enum GenerationError: Error, Equatable, CustomStringConvertible, Localize
     case .promptTooLong(let tokens, let limit):
       "the prompt has \(tokens) tokens, the context holds \(limit); give a shorter prompt, or a "
         + "larger context with --context"
-    case .conversationBusy:
-      "this conversation is still being answered; wait for the answer's end, or cancel it"
     case .vocabularyMismatch(let tokenizer, let model):
       "the tokenizer has \(tokenizer) tokens, the weights are for \(model); the file is damaged"
     }

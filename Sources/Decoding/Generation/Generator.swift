@@ -61,7 +61,8 @@ public actor Generator {
   ///
   /// - Parameters:
   ///   - prompt: token ids, the ones at the beginning of the text included.
-  ///   - conversation: keeps the keys and values for the next turn of this conversation.
+  ///   - conversation: keeps the keys and values for the next turn of this conversation. A turn
+  ///     that is still being answered is cancelled.
   public nonisolated func generate(
     _ prompt: [Int32], options: GenerationOptions = .init(),
     conversation: ConversationID? = nil
@@ -74,7 +75,7 @@ public actor Generator {
   /// Frees the keys and values of a conversation. One that is being answered is freed at its end.
   public func forget(_ conversation: ConversationID) {
     guard let state = conversations.removeValue(forKey: conversation) else { return }
-    if !state.isBusy { state.cache.release() }
+    if state.answer == nil { state.cache.release() }
   }
 
   /// Pages of key/value memory that are in use.
@@ -89,13 +90,7 @@ public actor Generator {
     _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?,
     _ channel: EventChannel
   ) async {
-    let conversation: Conversation
-    do {
-      conversation = try claim(id)
-    } catch {
-      channel.finish(throwing: error)
-      return
-    }
+    let conversation = await claim(id, channel)
     activeCount += 1
     var failure: (any Error)?
     do {
@@ -130,18 +125,24 @@ public actor Generator {
     return nil
   }
 
-  private func claim(_ id: ConversationID?) throws -> Conversation {
+  /// The sequence to generate in. A conversation that is still being answered is interrupted.
+  private func claim(_ id: ConversationID?, _ channel: EventChannel) async -> Conversation {
     guard let id else { return Conversation(cache: engine.makeCache()) }
+    while let running = conversations[id], let answer = running.answer {
+      answer.cancel()
+      await withCheckedContinuation { running.waiting.append($0) }
+    }
     let conversation = conversations[id] ?? Conversation(cache: engine.makeCache())
-    guard !conversation.isBusy else { throw GenerationError.conversationBusy }
-    conversation.isBusy = true
+    conversation.answer = channel
     conversations[id] = conversation
     return conversation
   }
 
   private func giveBack(_ conversation: Conversation, _ id: ConversationID?) {
-    conversation.isBusy = false
+    conversation.answer = nil
     let isKept = id.map { conversations[$0] === conversation } ?? false
     if isKept { conversation.cache.rollback() } else { conversation.cache.release() }
+    for next in conversation.waiting { next.resume() }
+    conversation.waiting.removeAll()
   }
 }
