@@ -15,9 +15,6 @@
 #define FT_SPAN 256
 /// Query lines (row, head) that one attention unit carries.
 #define FT_LINES 4
-#define FT_MAX_BUFFERS 32
-#define FT_MAX_ACTIVATIONS 4
-#define FT_MAX_ROPES 2
 
 typedef enum ft_kv_type { FT_KV_F32 = 0, FT_KV_F16 = 1, FT_KV_Q8 = 2 } ft_kv_type;
 
@@ -117,7 +114,7 @@ typedef struct ft_plan {
   int32_t op_count;
   ft_embedding embedding;
   ft_attention_shape attention;
-  ft_rope ropes[FT_MAX_ROPES];
+  const ft_rope *ropes;
   int32_t rope_count;
 } ft_plan;
 
@@ -133,10 +130,10 @@ typedef struct ft_pass {
   const float *embeddings;  // given rows
   const uint8_t *skip_attention;     // [layer, row_count] or NULL
   const uint8_t *skip_feed_forward;
-  float *buffers[FT_MAX_BUFFERS];    // [rows, strides[i]]
-  size_t strides[FT_MAX_BUFFERS];
-  ft_activations activations[FT_MAX_ACTIVATIONS];
-  float *rope_tables[FT_MAX_ROPES];  // [rows, rope_dimension]: cosines, then sines
+  float *const *buffers;             // [rows, strides[i]] each
+  const size_t *strides;
+  const ft_activations *activations;
+  float *const *rope_tables;         // [rows, rope_dimension] each: cosines, then sines
   float *partials;                   // [units, spans, FT_LINES, 2 + head_dimension]
   size_t partial_capacity;           // in floats
   uint8_t *scratch;                  // [workers, ft_plan_scratch_bytes]

@@ -1,0 +1,47 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A block of zeroed memory on a 64-byte border, freed with its owner.
+///
+/// `@unchecked Sendable`: the pointer never changes; who writes through it, and when, is the
+/// owner's business (weights are written before they are shared, pass buffers belong to one engine).
+public final class AlignedBuffer: @unchecked Sendable {
+  /// Start of the memory.
+  public let base: UnsafeMutableRawPointer
+  /// Size in bytes, at least 1.
+  public let count: Int
+
+  /// Allocates `count` bytes of zeroes.
+  ///
+  /// - Throws: `OutOfMemory` if the system does not give them.
+  public init(count: Int) throws(OutOfMemory) {
+    let size = max(count, 1)
+    var pointer: UnsafeMutableRawPointer?
+    guard posix_memalign(&pointer, 64, size) == 0, let pointer else {
+      throw OutOfMemory(bytes: size)
+    }
+    memset(pointer, 0, size)
+    base = pointer
+    self.count = size
+  }
+
+  deinit { free(base) }
+
+  /// The memory as `Float`s.
+  public var floats: UnsafeMutablePointer<Float> { base.assumingMemoryBound(to: Float.self) }
+}
+
+/// The system did not give the memory that was asked for.
+public struct OutOfMemory: Error, CustomStringConvertible, Sendable {
+  /// Bytes asked for.
+  public let bytes: Int
+
+  /// What was asked for, and what to do.
+  public var description: String {
+    "not enough memory for a block of \(bytes / 1_048_576) MiB: "
+      + "choose a smaller model, a shorter --context or --kv q8"
+  }
+}
