@@ -21,7 +21,7 @@ struct ChatTemplateTests {
         let rendered = try template.render(
           messages: messages.map { ChatMessage(fields: try #require($0.objectValue)) },
           tools: example["tools"],
-          addGenerationPrompt: #require(example["add_generation_prompt"]?.boolValue))
+          addGenerationPrompt: example["add_generation_prompt"] == true)
         #expect(JSONValue.string(rendered) == example["rendered"], "\(model)")
         count += 1
       }
