@@ -79,15 +79,16 @@ void ft_quantize_group_portable(const float *source, int32_t count, ft_group_slo
   *slot.scale = step.scale;
   const int32_t blocks = (count + FT_BLOCK_COLUMNS - 1) / FT_BLOCK_COLUMNS;
   for (int32_t block = 0; block < FT_GROUP_BLOCKS; block++) {
-    int16_t sums[2] = {0, 0};
+    int16_t sums[2][2] = {{0, 0}, {0, 0}};
     int8_t quantized[FT_BLOCK_COLUMNS] = {0};
     for (int i = 0; i < FT_BLOCK_COLUMNS && step.inverse > 0; i++) {
       const int32_t value = round_small(padded[block * FT_BLOCK_COLUMNS + i] * step.inverse);
       quantized[i] = (int8_t)value;
-      sums[i / 16] = (int16_t)(sums[i / 16] + value);
+      sums[i / 16][i / 2 % 2] = (int16_t)(sums[i / 16][i / 2 % 2] + value);
     }
-    slot.sums[block] = (int16_t)(sums[0] + sums[1]);
-    memcpy(slot.sums + FT_GROUP_BLOCKS + 2 * block, sums, sizeof sums);
+    slot.sums[block] = (int16_t)(sums[0][0] + sums[0][1] + sums[1][0] + sums[1][1]);
+    int16_t *pairs = slot.sums + FT_GROUP_BLOCKS + 4 * block;
+    for (int i = 0; i < 4; i++) pairs[i] = (int16_t)(-FT_INT6_ZERO * sums[i / 2][i % 2]);
     if (block < blocks) {
       memcpy(slot.values + (size_t)block * slot.block_stride, quantized, sizeof quantized);
     }

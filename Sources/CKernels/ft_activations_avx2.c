@@ -31,14 +31,17 @@ static __m256i quantize_block(const float *source, __m256 inverse) {
   return _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
 }
 
-/// Sums of the first and the last 16 of 32 bytes.
-static void sum_sixteens(__m256i bytes, int16_t sums[2]) {
-  const __m256i wide = _mm256_madd_epi16(
-      _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes), _mm256_set1_epi16(1));
-  const __m256i pairs = _mm256_add_epi32(wide, _mm256_shuffle_epi32(wide, 0x4E));
-  const __m256i all = _mm256_add_epi32(pairs, _mm256_shuffle_epi32(pairs, 0xB1));
-  sums[0] = (int16_t)_mm_cvtsi128_si32(_mm256_castsi256_si128(all));
-  sums[1] = (int16_t)_mm_cvtsi128_si32(_mm256_extracti128_si256(all, 1));
+/// Writes the sum of 32 bytes and the pairs of their two halves (see FT_GROUP_SUMS).
+static void write_sums(__m256i bytes, int32_t block, int16_t *sums) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
+  __m256i halves = _mm256_add_epi16(pairs, _mm256_shuffle_epi32(pairs, 0x4E));
+  halves = _mm256_add_epi16(halves, _mm256_shuffle_epi32(halves, 0xB1));
+  const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(halves),
+                                          _mm256_extracti128_si256(halves, 1));
+  const __m128i total = _mm_madd_epi16(both, _mm_set1_epi16(1));
+  sums[block] = (int16_t)(_mm_cvtsi128_si32(total) + _mm_extract_epi32(total, 1));
+  const __m128i zeros = _mm_mullo_epi16(both, _mm_set1_epi16(-FT_INT6_ZERO));
+  _mm_storel_epi64((__m128i *)(sums + FT_GROUP_BLOCKS + 4 * block), zeros);
 }
 
 void ft_quantize_group_avx2(const float *source, int32_t count, ft_group_slot slot) {
@@ -54,13 +57,10 @@ void ft_quantize_group_avx2(const float *source, int32_t count, ft_group_slot sl
   const __m256 inverse = _mm256_set1_ps(step.inverse);
   for (int32_t block = 0; block < FT_GROUP_BLOCKS; block++) {
     __m256i bytes = _mm256_setzero_si256();
-    int16_t sums[2] = {0, 0};
     if (step.inverse > 0) {
       bytes = quantize_block(source + block * FT_BLOCK_COLUMNS, inverse);
-      sum_sixteens(bytes, sums);
     }
-    slot.sums[block] = (int16_t)(sums[0] + sums[1]);
-    memcpy(slot.sums + FT_GROUP_BLOCKS + 2 * block, sums, sizeof sums);
+    write_sums(bytes, block, slot.sums);
     if (block < blocks) {
       _mm256_storeu_si256((__m256i *)(slot.values + (size_t)block * slot.block_stride), bytes);
     }

@@ -1,6 +1,23 @@
 #include "ft_matmul.h"
 
-static ft_group_kernel *group_kernel(void) {
+#if FT_HAS_X86
+static ft_group_kernel *avx2_kernel(ft_layout layout) {
+  switch (layout) {
+    case FT_LAYOUT_INT4: return ft_matmul_group_avx2_int4;
+    case FT_LAYOUT_INT5: return ft_matmul_group_avx2_int5;
+    case FT_LAYOUT_INT6: return ft_matmul_group_avx2_int6;
+    case FT_LAYOUT_INT8: return ft_matmul_group_avx2_int8;
+    default: return ft_matmul_group_portable;
+  }
+}
+#endif
+
+static ft_group_kernel *group_kernel(ft_layout layout) {
+#if FT_HAS_X86
+  if (ft_isa_current() != FT_ISA_PORTABLE) return avx2_kernel(layout);
+#else
+  (void)layout;
+#endif
   return ft_matmul_group_portable;
 }
 
@@ -14,7 +31,7 @@ void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32
   }
   const ft_format format = ft_matrix_format(matrix);
   const ft_tiling tiling = ft_activation_tiling(matrix->columns, activations->capacity);
-  ft_group_kernel *kernel = group_kernel();
+  ft_group_kernel *kernel = group_kernel(matrix->layout);
   for (int32_t group = group_begin; group < group_end; group++) {
     for (int32_t first = 0; first < batch; first += tiling.tile_rows) {
       const int32_t left = batch - first;

@@ -12,6 +12,12 @@ typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format, i
                              int32_t valid_rows);
 
 ft_group_kernel ft_matmul_group_portable;
+#if FT_HAS_X86
+ft_group_kernel ft_matmul_group_avx2_int4;
+ft_group_kernel ft_matmul_group_avx2_int5;
+ft_group_kernel ft_matmul_group_avx2_int6;
+ft_group_kernel ft_matmul_group_avx2_int8;
+#endif
 
 /// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time.
 #define FT_ROWS_CHUNK 1024

@@ -21,10 +21,9 @@ typedef struct super_scales {
 } super_scales;
 
 static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int row) {
-  const int low = plane[block * FT_GROUP_ROWS + row];
+  const int top = (int8_t)plane[block * FT_GROUP_ROWS + row];
   const uint8_t pair = plane[blocks * FT_GROUP_ROWS + block * FT_GROUP_ROWS / 2 + row % 4];
-  const int high = row < 4 ? pair & 15 : pair >> 4;
-  return (int16_t)(((high ^ 8) - 8) * 256 + low);
+  return (int16_t)(top * 16 + (row < 4 ? pair & 15 : pair >> 4));
 }
 
 static void set_scale(super_scales *scales, int32_t block, int row, int16_t value) {

@@ -32,7 +32,7 @@
 //   AFFINE   scale f32[8], offset f32[8], 12-bit s, 12-bit m                        64 + 24 n bytes
 //   SIXTEEN  scale f32[8], 8-bit s per 16 columns i8[16][8]; always 8 blocks            160 bytes
 //   FLOATS   scale f16[n][8], one per block: no integer scale leaves room in 32 bits    16 n bytes
-// 12-bit numbers are signed, from -2047 to 2047: their low bytes u8[n][8], then their top nibbles
+// 12-bit numbers are signed, from -2047 to 2047: their top bytes i8[n][8], then their low nibbles
 // u8[n][4], byte i holding those of rows i (low nibble) and i + 4 (high nibble).
 //
 // 32-bit sums hold: 32 columns x 31 x 127 x 2047 x 8 blocks = 2.063e9 < 2^31 (INT5, the worst).
@@ -62,8 +62,10 @@ _Static_assert(FT_GROUP_BLOCKS >= 2 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
 /// Activation rows that lie interleaved and that one pass over the weights serves.
 #define FT_TILE_ROWS 16
 
-/// int16 sums per activation group and row: one per 32 columns, then one per 16.
-#define FT_GROUP_SUMS (3 * FT_GROUP_BLOCKS)
+/// int16 sums per activation group and row: one per 32 columns, then a pair per 16 columns that
+/// takes the zero off INT6 products inside 16-bit lanes: -32 times the sum of the columns 0 and 1
+/// of every four, and of the columns 2 and 3.
+#define FT_GROUP_SUMS (5 * FT_GROUP_BLOCKS)
 
 typedef enum ft_header {
   FT_HEADER_NONE,

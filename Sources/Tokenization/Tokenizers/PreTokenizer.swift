@@ -57,9 +57,11 @@ enum PreTokenizer: Sendable {
     case (.whitespace, _):
       break
     }
-    return endOfWhitespace(cursor, start, isTextEnd: { at in
-      at == cursor.end || cutsNumbers && cursor.classAndWidth(at: at).class == .number
-    })
+    return endOfWhitespace(
+      cursor, start,
+      isTextEnd: { at in
+        at == cursor.end || cutsNumbers && cursor.classAndWidth(at: at).class == .number
+      })
   }
 
   /// `(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,n}| ?[^\s\p{L}\p{N}]+[\r\n]*|`

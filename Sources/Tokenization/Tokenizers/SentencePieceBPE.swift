@@ -116,8 +116,8 @@ struct SentencePieceBPE: Sendable {
     session.engine.beginWord()
     var position = range.lowerBound
     while position < range.upperBound {
-      let width = Self.width(lead: session.text[position])
-      let end = min(position + width, range.upperBound)
+      let (_, width) = UTF8Scanner.scalar(session.text, at: position, end: range.upperBound)
+      let end = position + width
       let token = index.find(session.text, position..<end)
       session.engine.appendSymbol(
         start: position - range.lowerBound,
@@ -135,16 +135,6 @@ struct SentencePieceBPE: Sendable {
           session.output.append(byteTokens[Int(byte)])
         }
       }
-    }
-  }
-
-  /// The width a lead byte announces; nothing is checked, as broken text falls back to bytes anyway.
-  private static func width(lead: UInt8) -> Int {
-    switch lead {
-    case 0xC0...0xDF: 2
-    case 0xE0...0xEF: 3
-    case 0xF0...0xFF: 4
-    default: 1
     }
   }
 }

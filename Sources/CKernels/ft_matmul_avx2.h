@@ -1,0 +1,193 @@
+#ifndef FT_MATMUL_AVX2_H
+#define FT_MATMUL_AVX2_H
+
+// What the AVX2 kernels share. Include between the target attribute's push and pop.
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "ft_matmul.h"
+
+#define FT_INLINE static inline __attribute__((always_inline))
+
+/// How far ahead of the weights in use to prefetch. 1 KB is too short to hide DRAM, beyond 4 KB
+/// brings nothing.
+#define FT_PREFETCH_BYTES 2048
+#define FT_CACHE_LINE 64
+
+/// Keeps the compiler from moving or re-associating what makes `value`: it would turn pairs of
+/// independent sums into chains, which costs 5 to 25 %.
+#define FT_PIN(value) __asm__ volatile("" : "+x"(value))
+
+FT_INLINE __m256i broadcast4(const void *source) {
+  int32_t word;
+  memcpy(&word, source, sizeof word);
+  return _mm256_set1_epi32(word);
+}
+
+FT_INLINE __m256i load256(const void *source) {
+  return _mm256_loadu_si256((const __m256i *)source);
+}
+
+FT_INLINE __m256i high_nibbles(__m256i bytes) {
+  return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(15));
+}
+
+FT_INLINE void prefetch_stream(const uint8_t *source, int32_t bytes) {
+  for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
+    _mm_prefetch((const char *)source + FT_PREFETCH_BYTES + i, _MM_HINT_T0);
+  }
+}
+
+/// The scales of a super-block: [block][row] integers.
+typedef struct ft_super_avx2 {
+  __m256 scale;
+  __m256 offset;
+  __m128i scales[FT_SUPER_BLOCKS];
+  __m128i own_offsets[FT_SUPER_BLOCKS];
+  const __m128i *offsets;  // `own_offsets`, or `scales` where they serve as offsets too
+} ft_super_avx2;
+
+/// One 16-bit number per row, twice in each row's 32-bit lane.
+FT_INLINE __m256i duplicate_rows(const __m128i *rows) {
+  const __m256i twice = _mm256_setr_epi8(0, 1, 0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7,  //
+                                         8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 15, 14,
+                                         15);
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows)), twice);
+}
+
+/// The numbers of two blocks side by side in each row's lane.
+FT_INLINE __m256i pair_rows(const __m128i *rows) {
+  const __m128i first = _mm_loadu_si128(rows), second = _mm_loadu_si128(rows + 1);
+  return _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second));
+}
+
+/// A plane of 12-bit numbers of a whole super-block. A top byte over a low nibble in the upper half
+/// of a byte is 16 times the number.
+FT_INLINE void load_full_plane12(const uint8_t *plane, __m128i *out) {
+  const __m256i mask = _mm256_set1_epi8((char)0xF0);
+  const __m256i tops0 = load256(plane), tops1 = load256(plane + 32);
+  const __m256i pairs = load256(plane + 64);
+  const __m256i upper = _mm256_and_si256(pairs, mask);
+  const __m256i lower = _mm256_and_si256(_mm256_slli_epi16(pairs, 4), mask);
+  // Blocks 0, 1 | 4, 5 and 2, 3 | 6, 7.
+  const __m256i nibbles[2] = {_mm256_unpacklo_epi32(lower, upper),
+                              _mm256_unpackhi_epi32(lower, upper)};
+  const __m256i tops[2] = {_mm256_permute2x128_si256(tops0, tops1, 0x20),
+                           _mm256_permute2x128_si256(tops0, tops1, 0x31)};
+  for (int i = 0; i < 2; i++) {
+    const __m256i first = _mm256_srai_epi16(_mm256_unpacklo_epi8(nibbles[i], tops[i]), 4);
+    const __m256i second = _mm256_srai_epi16(_mm256_unpackhi_epi8(nibbles[i], tops[i]), 4);
+    out[2 * i] = _mm256_castsi256_si128(first);
+    out[2 * i + 1] = _mm256_castsi256_si128(second);
+    out[2 * i + 4] = _mm256_extracti128_si256(first, 1);
+    out[2 * i + 5] = _mm256_extracti128_si256(second, 1);
+  }
+}
+
+/// The same for a shorter super-block; blocks that do not exist get zeros.
+FT_INLINE void load_plane12(const uint8_t *plane, int32_t blocks, __m128i *out) {
+  if (blocks == FT_SUPER_BLOCKS) {
+    load_full_plane12(plane, out);
+    return;
+  }
+  uint8_t full[FT_SUPER_BLOCKS * FT_SCALE12_BYTES] = {0};
+  const size_t tops = (size_t)blocks * FT_GROUP_ROWS;
+  memcpy(full, plane, tops);
+  memcpy(full + FT_SUPER_BLOCKS * FT_GROUP_ROWS, plane + tops, tops / 2);
+  load_full_plane12(full, out);
+}
+
+FT_INLINE void widen_k(__m256i bytes, bool upper, __m128i *out) {
+  const int first = upper ? 4 : 0;
+  _mm256_storeu_si256((__m256i *)(out + first),
+                      _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)));
+  _mm256_storeu_si256((__m256i *)(out + first + 2),
+                      _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
+}
+
+FT_INLINE void load_k(const uint8_t *header, ft_super_avx2 *super) {
+  super->scale = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)header));
+  const __m256 minimum = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(header + 16)));
+  super->offset = _mm256_xor_ps(minimum, _mm256_set1_ps(-0.0f));
+  const __m256i mask = _mm256_set1_epi8(15), pair = _mm256_set1_epi8(0x30);
+  const __m256i low0 = load256(header + 32), low1 = load256(header + 64);
+  const __m256i top = load256(header + 96);
+  const __m256i scale_top0 = _mm256_and_si256(_mm256_slli_epi16(top, 4), pair);
+  const __m256i offset_top0 = _mm256_and_si256(_mm256_slli_epi16(top, 2), pair);
+  const __m256i scale_top1 = _mm256_and_si256(top, pair);
+  const __m256i offset_top1 = _mm256_and_si256(_mm256_srli_epi16(top, 2), pair);
+  widen_k(_mm256_or_si256(_mm256_and_si256(low0, mask), scale_top0), false, super->scales);
+  widen_k(_mm256_or_si256(_mm256_and_si256(low1, mask), scale_top1), true, super->scales);
+  widen_k(_mm256_or_si256(high_nibbles(low0), offset_top0), false, super->own_offsets);
+  widen_k(_mm256_or_si256(high_nibbles(low1), offset_top1), true, super->own_offsets);
+}
+
+/// Reads the header of a super-block of INT4 or INT5.
+FT_INLINE void load_super(const ft_format *format, const uint8_t *header, int32_t blocks,
+                          ft_super_avx2 *super) {
+  super->offsets = super->own_offsets;
+  if (format->header == FT_HEADER_K) {
+    load_k(header, super);
+    return;
+  }
+  super->scale = _mm256_loadu_ps((const float *)header);
+  if (format->header == FT_HEADER_SCALED) {
+    super->offset = _mm256_mul_ps(super->scale, _mm256_set1_ps((float)-format->zero));
+    load_plane12(header + 32, blocks, super->scales);
+    super->offsets = super->scales;
+  } else {
+    super->offset = _mm256_loadu_ps((const float *)(header + 32));
+    load_plane12(header + 64, blocks, super->scales);
+    load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->own_offsets);
+  }
+}
+
+/// Calls `call(rows)` with the tile's row count as a constant, so that every count gets a loop of
+/// its own without counters and with its sums at fixed addresses.
+#define FT_FOR_TILE_ROWS(count, call) \
+  switch (count) {                    \
+    case 1: call(1); break;           \
+    case 2: call(2); break;           \
+    case 3: call(3); break;           \
+    case 4: call(4); break;           \
+    case 5: call(5); break;           \
+    case 6: call(6); break;           \
+    case 7: call(7); break;           \
+    case 8: call(8); break;           \
+    case 9: call(9); break;           \
+    case 10: call(10); break;         \
+    case 11: call(11); break;         \
+    case 12: call(12); break;         \
+    case 13: call(13); break;         \
+    case 14: call(14); break;         \
+    case 15: call(15); break;         \
+    default: call(16); break;         \
+  }
+
+/// Stores the first `valid` of 8 outputs.
+FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
+  if (valid == FT_GROUP_ROWS) {
+    _mm256_storeu_ps(out, values);
+    return;
+  }
+  float rows[FT_GROUP_ROWS];
+  _mm256_storeu_ps(rows, values);
+  memcpy(out, rows, (size_t)valid * sizeof(float));
+}
+
+/// INT4, INT5: total += (scale * products + offset * sum_k m[k] sum(a)) * activation scale, for
+/// the activation group whose offsets are `pairs`.
+FT_INLINE __m256 flush_affine(__m256 total, __m256i products, const ft_super_avx2 *super,
+                              const __m256i pairs[FT_GROUP_BLOCKS / 2], const int16_t *sums,
+                              const float *activation_scale) {
+  __m256i offsets = _mm256_madd_epi16(pairs[0], broadcast4(sums));
+  for (int t = 1; t < FT_GROUP_BLOCKS / 2; t++) {
+    offsets = _mm256_add_epi32(offsets, _mm256_madd_epi16(pairs[t], broadcast4(sums + 2 * t)));
+  }
+  const __m256 value = _mm256_add_ps(_mm256_mul_ps(super->scale, _mm256_cvtepi32_ps(products)),
+                                     _mm256_mul_ps(super->offset, _mm256_cvtepi32_ps(offsets)));
+  return _mm256_add_ps(total, _mm256_mul_ps(value, _mm256_broadcast_ss(activation_scale)));
+}
+
+#endif

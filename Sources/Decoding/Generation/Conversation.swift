@@ -1,0 +1,34 @@
+import Transformers
+
+/// The tokens of one sequence whose keys and values are in a cache.
+///
+/// A conversation's next prompt repeats what was said before; the common prefix stays in the cache
+/// and only the rest is run.
+final class Conversation {
+  let cache: KVCache
+  private(set) var tokens: [Int32] = []
+  /// The events of the generation that uses the cache, if one does.
+  var answer: EventChannel?
+  /// Generations that wait for the cache.
+  var waiting: [CheckedContinuation<Void, Never>] = []
+
+  init(cache: KVCache) { self.cache = cache }
+
+  /// Drops what `prompt` does not share and returns the length of what stays: less than the whole
+  /// prompt, since its last token must be run for its logits.
+  func keepCommonPrefix(with prompt: [Int32]) throws -> Int {
+    var common = 0
+    let limit = min(tokens.count, prompt.count - 1)
+    while common < limit, tokens[common] == prompt[common] { common += 1 }
+    cache.rollback()
+    try cache.truncate(to: common)
+    tokens.removeSubrange(common...)
+    return common
+  }
+
+  /// Commits the pending chain of `run`, which was just put through a forward pass.
+  func commit(_ run: some Sequence<Int32>) throws {
+    try cache.commitAll()
+    tokens.append(contentsOf: run)
+  }
+}

@@ -1,0 +1,150 @@
+import Foundation
+import Transformers
+
+/// A way to speculate, by the name that `--speculate` takes.
+public struct SpeculationMethod: RawRepresentable, Sendable, Hashable, Codable,
+  ExpressibleByStringLiteral
+{
+  /// Name of the method, as in the catalogue.
+  public let rawValue: String
+  /// The method of this name; the name is checked when a generation starts.
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// The method of this name; the name is checked when a generation starts.
+  public init(stringLiteral value: String) { rawValue = value }
+
+  /// The fastest of the available methods; plain decoding where none is available or pays.
+  public static let auto = SpeculationMethod(rawValue: "auto")
+  /// No speculation: one token per forward pass.
+  public static let none = SpeculationMethod(rawValue: "none")
+}
+
+/// A way to search for the output, by the name that `--decode` takes.
+public struct DecodingMethod: RawRepresentable, Sendable, Hashable, Codable,
+  ExpressibleByStringLiteral
+{
+  /// Name of the method, as in the catalogue.
+  public let rawValue: String
+  /// The method of this name; the name is checked when a generation starts.
+  public init(rawValue: String) { self.rawValue = rawValue }
+  /// The method of this name; the name is checked when a generation starts.
+  public init(stringLiteral value: String) { rawValue = value }
+
+  /// One token after another, each chosen as `SamplingOptions` say.
+  public static let plain = DecodingMethod(rawValue: "plain")
+}
+
+/// What to generate, and when to stop.
+public struct GenerationOptions: Sendable, Equatable {
+  /// Most tokens to generate; nil for as many as the context holds.
+  public var maxTokens: Int?
+  /// How tokens are chosen; greedy by default.
+  public var sampling: SamplingOptions
+  /// Strings that end the text; they are not part of it.
+  public var stopStrings: [String]
+  /// Tokens that end the text, beside the model's own; they are not part of it.
+  public var stopTokens: [Int32]
+  /// Bans the model's own end tokens, so that the text goes on to its length.
+  public var ignoresEndOfText: Bool
+  /// nil for no log-probabilities, else how many of the likeliest tokens to list beside the chosen
+  /// one.
+  public var logProbabilities: Int?
+  /// How drafts are made.
+  public var speculation: SpeculationMethod
+  /// How the output is searched for.
+  public var decoding: DecodingMethod
+  /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
+  /// the time and the grain of progress, never the output.
+  public var prefillChunk: Int
+
+  /// Greedy text of up to 512 tokens, unless asked otherwise.
+  public init(
+    maxTokens: Int? = 512, sampling: SamplingOptions = .greedy, stopStrings: [String] = [],
+    stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
+    speculation: SpeculationMethod = .auto, decoding: DecodingMethod = .plain,
+    prefillChunk: Int = 256
+  ) {
+    self.maxTokens = maxTokens
+    self.sampling = sampling
+    self.stopStrings = stopStrings
+    self.stopTokens = stopTokens
+    self.ignoresEndOfText = ignoresEndOfText
+    self.logProbabilities = logProbabilities
+    self.speculation = speculation
+    self.decoding = decoding
+    self.prefillChunk = prefillChunk
+  }
+
+  /// The method that these options select.
+  /// - Throws: `MethodError` for one that is planned or unknown.
+  public func method() throws -> Method {
+    if decoding != .plain {
+      return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
+    }
+    if speculation == .auto { return MethodRegistry.plain }
+    return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
+  }
+
+  /// Throws for the first setting that cannot be used: `MethodError`, `SamplingError` or
+  /// `GenerationError.invalidOption`.
+  /// - Parameter vocabularyCount: number of tokens of the model.
+  public func validate(vocabularyCount: Int) throws {
+    _ = try method()
+    try sampling.validate(vocabularyCount: vocabularyCount)
+    if let maxTokens { try check("maximum of tokens", maxTokens, 0...Int.max, "0 or more") }
+    let rows = 1...ForwardEngine.maximumRows
+    try check("prefill chunk", prefillChunk, rows, "1 to \(rows.upperBound) tokens")
+    if let logProbabilities {
+      let limit = TokenLogProbabilities.maximumTop
+      try check("log-probabilities", logProbabilities, 0...limit, "0 to \(limit)")
+    }
+    let mostStops = StopStringMatcher.maximumCount
+    try check("stop strings", stopStrings.count, 0...mostStops, "at most \(mostStops)")
+    for stop in stopStrings {
+      let longest = StopStringMatcher.maximumBytes
+      try check(
+        "stop string", stop.utf8.count, 1...longest, "1 to \(longest) bytes of UTF-8 each")
+    }
+    for token in stopTokens {
+      try check(
+        "stop token", Int(token), 0...(vocabularyCount - 1), "a token id below \(vocabularyCount)")
+    }
+  }
+
+  private func check(
+    _ name: String, _ value: Int, _ range: ClosedRange<Int>, _ expected: String
+  ) throws {
+    guard range.contains(value) else {
+      throw GenerationError.invalidOption(name: name, value: "\(value)", expected: expected)
+    }
+  }
+}
+
+/// Why a generation cannot start or go on.
+public enum GenerationError: Error, Equatable, CustomStringConvertible, LocalizedError {
+  /// A setting is out of range.
+  case invalidOption(name: String, value: String, expected: String)
+  /// The prompt has no tokens.
+  case emptyPrompt
+  /// The prompt is longer than the context.
+  case promptTooLong(tokens: Int, limit: Int)
+  /// The tokenizer and the weights are of different models.
+  case vocabularyMismatch(tokenizer: Int, model: Int)
+
+  /// What was found, what was expected, what to do.
+  public var description: String {
+    switch self {
+    case .invalidOption(let name, let value, let expected):
+      "\(name) is \(value), expected \(expected)"
+    case .emptyPrompt:
+      "the prompt is empty, and this model has no token that begins a text; give some text"
+    case .promptTooLong(let tokens, let limit):
+      "the prompt has \(tokens) tokens, the context holds \(limit); give a shorter prompt, or a "
+        + "larger context with --context"
+    case .vocabularyMismatch(let tokenizer, let model):
+      "the tokenizer has \(tokenizer) tokens, the weights are for \(model); the file is damaged"
+    }
+  }
+
+  /// The same text, for `localizedDescription`.
+  public var errorDescription: String? { description }
+}
