@@ -39,12 +39,13 @@ FT_INLINE void prefetch_stream(const uint8_t *source, int32_t bytes) {
   }
 }
 
-/// The scales of a super-block: [block][row] integers for 32 columns (the first 8) or 16.
+/// The scales of a super-block: [block][row] integers.
 typedef struct ft_super_avx2 {
   __m256 scale;
   __m256 offset;
-  __m128i scales[2 * FT_SUPER_BLOCKS];
-  __m128i offsets[FT_SUPER_BLOCKS];
+  __m128i scales[FT_SUPER_BLOCKS];
+  __m128i own_offsets[FT_SUPER_BLOCKS];
+  const __m128i *offsets;  // `own_offsets`, or `scales` where they serve as offsets too
 } ft_super_avx2;
 
 /// One 16-bit number per row, twice in each row's 32-bit lane.
@@ -61,19 +62,40 @@ FT_INLINE __m256i pair_rows(const __m128i *rows) {
   return _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second));
 }
 
-FT_INLINE void load_plane12(const uint8_t *plane, int32_t blocks, __m128i *out) {
-  const uint8_t *nibbles = plane + blocks * FT_GROUP_ROWS;
-  const __m128i mask = _mm_set1_epi8(15);
-  for (int32_t block = 0; block < blocks; block++) {
-    int32_t packed;
-    memcpy(&packed, nibbles + 4 * block, sizeof packed);
-    const __m128i pairs = _mm_cvtsi32_si128(packed);
-    const __m128i top = _mm_unpacklo_epi32(_mm_and_si128(pairs, mask),
-                                           _mm_and_si128(_mm_srli_epi16(pairs, 4), mask));
-    const __m128i low = _mm_loadl_epi64((const __m128i *)(plane + FT_GROUP_ROWS * block));
-    const __m128i wide = _mm_unpacklo_epi8(low, top);
-    out[block] = _mm_srai_epi16(_mm_slli_epi16(wide, 4), 4);
+/// A plane of 12-bit numbers of a whole super-block. A top byte over a low nibble in the upper half
+/// of a byte is 16 times the number.
+FT_INLINE void load_full_plane12(const uint8_t *plane, __m128i *out) {
+  const __m256i mask = _mm256_set1_epi8((char)0xF0);
+  const __m256i tops0 = load256(plane), tops1 = load256(plane + 32);
+  const __m256i pairs = load256(plane + 64);
+  const __m256i upper = _mm256_and_si256(pairs, mask);
+  const __m256i lower = _mm256_and_si256(_mm256_slli_epi16(pairs, 4), mask);
+  // Blocks 0, 1 | 4, 5 and 2, 3 | 6, 7.
+  const __m256i nibbles[2] = {_mm256_unpacklo_epi32(lower, upper),
+                              _mm256_unpackhi_epi32(lower, upper)};
+  const __m256i tops[2] = {_mm256_permute2x128_si256(tops0, tops1, 0x20),
+                           _mm256_permute2x128_si256(tops0, tops1, 0x31)};
+  for (int i = 0; i < 2; i++) {
+    const __m256i first = _mm256_srai_epi16(_mm256_unpacklo_epi8(nibbles[i], tops[i]), 4);
+    const __m256i second = _mm256_srai_epi16(_mm256_unpackhi_epi8(nibbles[i], tops[i]), 4);
+    out[2 * i] = _mm256_castsi256_si128(first);
+    out[2 * i + 1] = _mm256_castsi256_si128(second);
+    out[2 * i + 4] = _mm256_extracti128_si256(first, 1);
+    out[2 * i + 5] = _mm256_extracti128_si256(second, 1);
   }
+}
+
+/// The same for a shorter super-block; blocks that do not exist get zeros.
+FT_INLINE void load_plane12(const uint8_t *plane, int32_t blocks, __m128i *out) {
+  if (blocks == FT_SUPER_BLOCKS) {
+    load_full_plane12(plane, out);
+    return;
+  }
+  uint8_t full[FT_SUPER_BLOCKS * FT_SCALE12_BYTES] = {0};
+  const size_t tops = (size_t)blocks * FT_GROUP_ROWS;
+  memcpy(full, plane, tops);
+  memcpy(full + FT_SUPER_BLOCKS * FT_GROUP_ROWS, plane + tops, tops / 2);
+  load_full_plane12(full, out);
 }
 
 FT_INLINE void widen_k(__m256i bytes, bool upper, __m128i *out) {
@@ -97,13 +119,14 @@ FT_INLINE void load_k(const uint8_t *header, ft_super_avx2 *super) {
   const __m256i offset_top1 = _mm256_and_si256(_mm256_srli_epi16(top, 2), pair);
   widen_k(_mm256_or_si256(_mm256_and_si256(low0, mask), scale_top0), false, super->scales);
   widen_k(_mm256_or_si256(_mm256_and_si256(low1, mask), scale_top1), true, super->scales);
-  widen_k(_mm256_or_si256(high_nibbles(low0), offset_top0), false, super->offsets);
-  widen_k(_mm256_or_si256(high_nibbles(low1), offset_top1), true, super->offsets);
+  widen_k(_mm256_or_si256(high_nibbles(low0), offset_top0), false, super->own_offsets);
+  widen_k(_mm256_or_si256(high_nibbles(low1), offset_top1), true, super->own_offsets);
 }
 
 /// Reads the header of a super-block of INT4 or INT5.
 FT_INLINE void load_super(const ft_format *format, const uint8_t *header, int32_t blocks,
                           ft_super_avx2 *super) {
+  super->offsets = super->own_offsets;
   if (format->header == FT_HEADER_K) {
     load_k(header, super);
     return;
@@ -112,18 +135,37 @@ FT_INLINE void load_super(const ft_format *format, const uint8_t *header, int32_
   if (format->header == FT_HEADER_SCALED) {
     super->offset = _mm256_mul_ps(super->scale, _mm256_set1_ps((float)-format->zero));
     load_plane12(header + 32, blocks, super->scales);
-    memcpy(super->offsets, super->scales, sizeof super->offsets);
+    super->offsets = super->scales;
   } else {
     super->offset = _mm256_loadu_ps((const float *)(header + 32));
     load_plane12(header + 64, blocks, super->scales);
-    load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->offsets);
-  }
-  for (int32_t block = blocks; block < FT_SUPER_BLOCKS; block++) {
-    super->offsets[block] = _mm_setzero_si128();
+    load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->own_offsets);
   }
 }
 
-/// 64-bit-lane safe store of the first `valid` of 8 outputs.
+/// Calls `call(rows)` with the tile's row count as a constant, so that every count gets a loop of
+/// its own without counters and with its sums at fixed addresses.
+#define FT_FOR_TILE_ROWS(count, call) \
+  switch (count) {                    \
+    case 1: call(1); break;           \
+    case 2: call(2); break;           \
+    case 3: call(3); break;           \
+    case 4: call(4); break;           \
+    case 5: call(5); break;           \
+    case 6: call(6); break;           \
+    case 7: call(7); break;           \
+    case 8: call(8); break;           \
+    case 9: call(9); break;           \
+    case 10: call(10); break;         \
+    case 11: call(11); break;         \
+    case 12: call(12); break;         \
+    case 13: call(13); break;         \
+    case 14: call(14); break;         \
+    case 15: call(15); break;         \
+    default: call(16); break;         \
+  }
+
+/// Stores the first `valid` of 8 outputs.
 FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
   if (valid == FT_GROUP_ROWS) {
     _mm256_storeu_ps(out, values);

@@ -118,11 +118,10 @@ FT_INLINE void multiply_group(const ft_matrix *matrix, const ft_format *format, 
 void ft_matmul_group_avx2_int6(const ft_matrix *matrix, const ft_format *format, int32_t group,
                                const ft_tile *tile, float *out, size_t out_stride,
                                int32_t valid_rows) {
-  if (tile->rows == 1) {
-    multiply_group(matrix, format, group, tile, 1, out, out_stride, valid_rows);
-  } else {
-    multiply_group(matrix, format, group, tile, tile->rows, out, out_stride, valid_rows);
-  }
+#define MULTIPLY(rows) \
+  multiply_group(matrix, format, group, tile, rows, out, out_stride, valid_rows)
+  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
+#undef MULTIPLY
 }
 
 #pragma clang attribute pop

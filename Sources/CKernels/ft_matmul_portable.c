@@ -21,10 +21,9 @@ typedef struct super_scales {
 } super_scales;
 
 static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int row) {
-  const int low = plane[block * FT_GROUP_ROWS + row];
+  const int top = (int8_t)plane[block * FT_GROUP_ROWS + row];
   const uint8_t pair = plane[blocks * FT_GROUP_ROWS + block * FT_GROUP_ROWS / 2 + row % 4];
-  const int high = row < 4 ? pair & 15 : pair >> 4;
-  return (int16_t)(((high ^ 8) - 8) * 256 + low);
+  return (int16_t)(top * 16 + (row < 4 ? pair & 15 : pair >> 4));
 }
 
 static void set_scale(super_scales *scales, int32_t block, int row, int16_t value) {
@@ -106,14 +105,14 @@ static void load_scales(const ft_format *format, const uint8_t *header, int32_t 
   }
 }
 
-/// A block as [row][column] integers. INT6 and INT8 come with their zero taken off.
+/// A block as [row][column] integers. INT6 comes with its zero taken off.
 static void unpack_block(ft_layout layout, const uint8_t *block,
                          int16_t out[FT_GROUP_ROWS][FT_BLOCK_COLUMNS]) {
   for (int vector = 0; vector < FT_BLOCK_VECTORS; vector++) {
     for (int byte = 0; byte < FT_VECTOR_BYTES; byte++) {
       int value;
       if (layout == FT_LAYOUT_INT8) {
-        value = block[vector * FT_VECTOR_BYTES + byte] - FT_INT8_ZERO;
+        value = (int8_t)block[vector * FT_VECTOR_BYTES + byte];
       } else {
         const int shift = vector < 4 ? 0 : 4;
         value = block[vector % 4 * FT_VECTOR_BYTES + byte] >> shift & 15;

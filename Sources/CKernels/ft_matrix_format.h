@@ -17,7 +17,7 @@
 //   INT5  the same, then one vector whose bit t is bit 4 of vector t                     160 bytes
 //   INT6  the same 4, then 2 vectors: bits 2 i, 2 i + 1 of vector v are bits 4, 5 of
 //         vector 4 v + i                                                                 192 bytes
-//   INT8  8 vectors of bytes w + 128                                                     256 bytes
+//   INT8  8 vectors of signed bytes                                                      256 bytes
 //
 // Scales are integers under one float scale per row and super-block, so that a whole super-block
 // is summed exactly in 32-bit integers and the order of summation cannot matter:
@@ -32,7 +32,7 @@
 //   AFFINE   scale f32[8], offset f32[8], 12-bit s, 12-bit m                        64 + 24 n bytes
 //   SIXTEEN  scale f32[8], 8-bit s per 16 columns i8[16][8]; always 8 blocks            160 bytes
 //   FLOATS   scale f16[n][8], one per block: no integer scale leaves room in 32 bits    16 n bytes
-// 12-bit numbers are signed, from -2047 to 2047: their low bytes u8[n][8], then their top nibbles
+// 12-bit numbers are signed, from -2047 to 2047: their top bytes i8[n][8], then their low nibbles
 // u8[n][4], byte i holding those of rows i (low nibble) and i + 4 (high nibble).
 //
 // 32-bit sums hold: 32 columns x 31 x 127 x 2047 x 8 blocks = 2.063e9 < 2^31 (INT5, the worst).
@@ -50,7 +50,6 @@
 #define FT_SCALE12_MAX 2047   // largest 12-bit integer scale
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
-#define FT_INT8_ZERO 128      // INT8 stores w + 128
 
 /// Columns that share one activation scale: 64, 128 or 256. Smaller groups round less and flush
 /// the integer sums to float more often.

@@ -1,7 +1,6 @@
 #include "ft_pack.h"
 
 #define LOW_NIBBLES 0x0F0F0F0Fu
-#define SIGN_BITS 0x80808080u  // flipping them adds FT_INT8_ZERO
 
 /// Four columns of each row, the vectors of a block before its bits are put together.
 typedef uint32_t ft_words[FT_BLOCK_VECTORS][FT_GROUP_ROWS];
@@ -53,9 +52,6 @@ static void pack_block(ft_layout layout, const ft_pack_row rows[FT_GROUP_ROWS], 
   ft_words words;
   gather_words(rows, block, words);
   if (layout == FT_LAYOUT_INT8) {
-    for (int vector = 0; vector < FT_BLOCK_VECTORS; vector++) {
-      for (int row = 0; row < FT_GROUP_ROWS; row++) words[vector][row] ^= SIGN_BITS;
-    }
     memcpy(destination, words, sizeof words);
     return;
   }

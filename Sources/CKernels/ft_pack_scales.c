@@ -16,17 +16,17 @@ static int32_t round_small(float value) {
   return bits - 0x4B400000;
 }
 
-/// Low bytes of `blocks` x 8 signed 12-bit numbers, then their top nibbles.
+/// Top bytes of `blocks` x 8 signed 12-bit numbers, then their low nibbles.
 static void write_plane12(int16_t integers[FT_SUPER_BLOCKS][FT_GROUP_ROWS], int32_t blocks,
                           uint8_t *destination) {
   uint8_t *nibbles = destination + blocks * FT_GROUP_ROWS;
   for (int32_t block = 0; block < blocks; block++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      destination[block * FT_GROUP_ROWS + row] = (uint8_t)(integers[block][row] & 255);
+      destination[block * FT_GROUP_ROWS + row] = (uint8_t)(integers[block][row] >> 4 & 255);
     }
     for (int row = 0; row < FT_GROUP_ROWS / 2; row++) {
       nibbles[block * FT_GROUP_ROWS / 2 + row] =
-          (uint8_t)((integers[block][row] >> 8 & 15) | (integers[block][row + 4] >> 8 & 15) << 4);
+          (uint8_t)((integers[block][row] & 15) | (integers[block][row + 4] & 15) << 4);
     }
   }
 }

@@ -4,6 +4,7 @@
 #include "ft_matrix.h"
 #include "ft_plan.h"
 #include "ft_pool.h"
+#include "ft_probe.h"
 #include "ft_types.h"
 
 #endif
