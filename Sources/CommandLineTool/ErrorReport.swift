@@ -42,7 +42,9 @@ struct ErrorReport {
     return status
   }
 
+  /// Errors of Foundation say more in their localized text than in their own.
   private static func text(_ error: any Error) -> String {
-    (error as? any CustomStringConvertible)?.description ?? error.localizedDescription
+    type(of: error) is NSError.Type || error is CocoaError
+      ? error.localizedDescription : "\(error)"
   }
 }

@@ -33,7 +33,8 @@ struct BenchModelCommand: AsyncParsableCommand {
   func run() async throws {
     let found = try await Interrupts.cancelling { [model] in try await model.selection.pull() }
     let benchmark = try ModelBenchmark(
-      reference: found.reference, path: found.url.path(percentEncoded: false), threads: model.threads,
+      reference: found.reference, path: found.url.path(percentEncoded: false),
+      threads: model.threads,
       kv: model.kv, context: model.context)
     let result = try benchmark.run(repeats: repeats)
     if json {

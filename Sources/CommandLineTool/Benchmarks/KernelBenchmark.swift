@@ -74,11 +74,11 @@ final class KernelBenchmark {
     let blocks = Self.rows * Self.columns / Int(ft_type_block_elements(kernelType))
     let count = blocks * Int(ft_type_block_bytes(kernelType))
     // Bytes of this range make small normal numbers of every float type that a block may hold.
-    let source = (0..<count).map { UInt8(0x20 + ($0 * 31 + $0 / 97) % 16) }
+    let source = (0..<count).map { index -> UInt8 in 0x20 + UInt8((index * 31 + index / 97) & 15) }
     return try source.withUnsafeBytes { bytes in
       let first = try pack(kernelType, bytes)
       let copies = max(1, Self.coldBytes / max(first.bytes, 1))
-      return [first] + (try (1..<max(2, copies)).map { _ in try pack(kernelType, bytes) })
+      return [first] + (try (0..<copies).map { _ in try pack(kernelType, bytes) })
     }
   }
 

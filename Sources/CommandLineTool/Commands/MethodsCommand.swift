@@ -96,7 +96,8 @@ struct MethodsCommand: ParsableCommand {
     }
     let hint =
       near.isEmpty
-      ? "'foretoken methods' lists them" : "did you mean \(near.map(\.card).joined(separator: ", "))?"
+      ? "'foretoken methods' lists them"
+      : "did you mean \(near.map(\.card).joined(separator: ", "))?"
     throw UsageError("there is no system called '\(name)'; \(hint)")
   }
 

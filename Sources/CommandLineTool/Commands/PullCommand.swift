@@ -44,7 +44,8 @@ struct PullCommand: AsyncParsableCommand {
       }
     }
     if json {
-      try TextStream.output.writeLine(JSONValue.object(.init([("models", .array(fetched))])).serialized())
+      try TextStream.output.writeLine(
+        JSONValue.object(.init([("models", .array(fetched))])).serialized())
     }
   }
 

@@ -39,7 +39,8 @@ struct TokenizeCommand: AsyncParsableCommand {
 
   func run() async throws {
     let argument = text.isEmpty ? nil : text.joined(separator: " ")
-    let input = try TextInput.read(argument: argument, file: file, what: decode ? "list of ids" : "text")
+    let input = try TextInput.read(
+      argument: argument, file: file, what: decode ? "list of ids" : "text")
     let model = try await Interrupts.cancelling { [selection] in try await selection.pull() }
     let tokenizer = try Tokenizer(GGUFFile(path: model.url.path(percentEncoded: false)))
     if decode {

@@ -39,7 +39,8 @@ struct TextStream: Sendable {
   func write(_ text: String) throws(OutputError) {
     let failure = Array(text.utf8).withUnsafeBytes { Self.write($0, to: descriptor) }
     guard let failure else { return }
-    throw failure == EPIPE ? .closed : .failed(stream: name, detail: String(cString: strerror(failure)))
+    throw failure == EPIPE
+      ? .closed : .failed(stream: name, detail: String(cString: strerror(failure)))
   }
 
   /// Writes `text` and ends the line.
