@@ -6,6 +6,15 @@ let strict = Context.environment["CI"] != nil
 let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 let cSettings: [CSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 
+var dependencies: [Package.Dependency] = [
+  .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+]
+// `make docs` alone needs the plugin; ordinary builds do not fetch it.
+if Context.environment["FORETOKEN_DOCS"] != nil {
+  dependencies.append(
+    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
+}
+
 let package = Package(
   name: "Foretoken",
   platforms: [.macOS(.v15)],
@@ -13,9 +22,7 @@ let package = Package(
     .library(name: "Foretoken", targets: ["Foretoken"]),
     .executable(name: "foretoken", targets: ["CommandLineTool"]),
   ],
-  dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
-  ],
+  dependencies: dependencies,
   targets: [
     .systemLibrary(
       name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto",
@@ -43,7 +50,8 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "Foretoken", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Foretoken", "Compute", "CKernels",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/CommandLineTool", swiftSettings: swiftSettings),
     .target(
@@ -65,7 +73,8 @@ let package = Package(
       name: "DecodingTests", dependencies: ["Decoding", "Foretoken", "TestSupport"],
       path: "Tests/DecodingTests", swiftSettings: swiftSettings),
     .testTarget(
-      name: "CommandLineTests", dependencies: ["CommandLineTool", "TestSupport"],
+      name: "CommandLineTests",
+      dependencies: ["CommandLineTool", "Foretoken", "Checkpoints", "TestSupport"],
       path: "Tests/CommandLineTests", swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

@@ -1,0 +1,41 @@
+# One build configuration for everything: release, with testing enabled. `make test` compiles
+# nothing again that `make demo` has built.
+SWIFT ?= swift
+CONFIGURATION := -c release -Xswiftc -enable-testing
+FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
+SOURCES := Sources Tests Package.swift
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench format lint docs clean
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+setup: ## Install the Debian packages that are missing
+	@Scripts/setup.sh
+
+build: setup ## Build the program
+	$(SWIFT) build $(CONFIGURATION) --product foretoken
+
+demo: build ## Fetch the default model, write text, compare 1 thread with 2
+	@Scripts/demo.sh "$(FORETOKEN)"
+
+test: setup ## Run every test
+	$(SWIFT) test $(CONFIGURATION) --parallel
+
+bench: build ## Measure the kernels and the default model on this machine
+	@"$(FORETOKEN)" bench kernels
+	@echo
+	@"$(FORETOKEN)" bench model
+
+format: ## Format the sources
+	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)
+
+lint: ## Check the format of the sources
+	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+docs: setup ## Write the API documentation to Documentation/
+	@Scripts/docs.sh
+
+clean: ## Remove everything that was built; models stay
+	rm -rf .build Documentation

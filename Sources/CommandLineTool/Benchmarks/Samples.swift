@@ -1,0 +1,32 @@
+import Foretoken
+
+/// Figures of repeated runs.
+struct Samples {
+  private let sorted: [Double]
+
+  /// - Parameter values: one or more.
+  init(_ values: [Double]) { sorted = values.sorted() }
+
+  /// The middle value, or the mean of the two in the middle; 0 without values.
+  var median: Double {
+    guard !sorted.isEmpty else { return 0 }
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+  }
+
+  var minimum: Double { sorted.first ?? 0 }
+  var maximum: Double { sorted.last ?? 0 }
+
+  /// The spread as text: `151 – 163`.
+  var spread: String { "\(readableNumber(minimum)) – \(readableNumber(maximum))" }
+
+  var json: JSONValue {
+    ["median": rounded(median), "min": rounded(minimum), "max": rounded(maximum)]
+  }
+}
+
+/// Seconds that `body` takes.
+func seconds(_ body: () throws -> Void) rethrows -> Double {
+  let clock = ContinuousClock()
+  return try clock.measure(body) / .seconds(1)
+}

@@ -1,0 +1,18 @@
+import ArgumentParser
+
+/// `foretoken bench`: figures of this machine.
+struct BenchCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Measure a model or the kernels on this machine.",
+    discussion: """
+      Run on an idle machine. Every figure is the median of several runs, with the spread beside \
+      it.
+
+      EXAMPLES:
+        foretoken bench model --model qwen2.5-coder-0.5b
+        foretoken bench kernels --json
+      """,
+    subcommands: [BenchModelCommand.self, BenchKernelsCommand.self],
+    defaultSubcommand: BenchModelCommand.self)
+}

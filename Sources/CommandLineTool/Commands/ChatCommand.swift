@@ -1,0 +1,52 @@
+import ArgumentParser
+import Foretoken
+
+/// `foretoken chat`: a conversation.
+struct ChatCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "chat",
+    abstract: "Talk with a model.",
+    discussion: """
+      What was said stays in memory, so that a turn costs only its own tokens. Ctrl-C stops an \
+      answer, Ctrl-D or /quit ends; /help lists the commands. A line that ends with \\ goes on in \
+      the next one. In a pipe every line is a turn.
+
+      EXAMPLES:
+        foretoken chat
+        foretoken chat --model qwen2.5-coder-0.5b --system "Answer in one sentence."
+        printf 'What is 2+2?\\nAnd doubled?\\n' | foretoken chat
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      "System message: how to answer. (default: the chat template's own)", valueName: "text"))
+  var system: String?
+
+  @Option(
+    name: .customLong("file"),
+    help: ArgumentHelp(
+      "Go on with a conversation that /save wrote. (default: none)", valueName: "path"),
+    completion: .file())
+  var file: String?
+
+  @Flag(help: "Print speed and counts to standard error after each answer.")
+  var stats = false
+
+  @OptionGroup(title: "Model") var model: ModelArguments
+  @OptionGroup(title: "Generation") var generation: GenerationArguments
+
+  func run() async throws {
+    var transcript = ChatTranscript(instructions: system)
+    if let file {
+      transcript = try ChatTranscript(reading: file)
+      if let system { transcript.instructions = system }
+    }
+    let languageModel = try await Interrupts.cancelling { [model] in try await model.load() }
+    // A model that cannot converse is refused now and not after the first question.
+    _ = try languageModel.chatTemplate()
+    var conversation = ChatConversation(
+      model: languageModel, options: generation.options(), transcript: transcript,
+      showsStatistics: stats)
+    try await conversation.run()
+  }
+}

@@ -1,0 +1,150 @@
+import Foretoken
+import Synchronization
+
+/// Takes the events of one generation: writes the text as it comes and keeps what is reported at
+/// the end.
+final class RunOutput: Sendable {
+  /// What was generated so far.
+  struct Transcript: Sendable {
+    var text = ""
+    var tokens: [Int32] = []
+    var logProbabilities: [TokenLogProbabilities]?
+  }
+
+  private struct State {
+    var transcript = Transcript()
+    var summary: GenerationSummary?
+  }
+
+  private let streams: Bool
+  private let state = Mutex(State())
+
+  /// - Parameter streams: whether text is written as it comes.
+  init(streams: Bool) { self.streams = streams }
+
+  /// What was generated so far.
+  var transcript: Transcript { state.withLock { $0.transcript } }
+  /// The figures; nil before the end.
+  var summary: GenerationSummary? { state.withLock { $0.summary } }
+
+  /// - Throws: `OutputError`.
+  func take(_ event: GenerationEvent) throws {
+    switch event {
+    case .text(let piece):
+      state.withLock { $0.transcript.append(piece) }
+      if streams { try TextStream.output.write(piece.text) }
+    case .finish(let summary): state.withLock { $0.summary = summary }
+    case .prompt, .step: break
+    }
+  }
+
+  /// Ends the line of the text if it does not end with one itself.
+  /// - Throws: `OutputError`.
+  func endLine() throws {
+    if streams, transcript.text.last?.isNewline != true { try TextStream.output.writeLine() }
+  }
+}
+
+extension RunOutput.Transcript {
+  fileprivate mutating func append(_ piece: TextPiece) {
+    text += piece.text
+    tokens += piece.tokens
+    if let entries = piece.logProbabilities {
+      logProbabilities = (logProbabilities ?? []) + entries
+    }
+  }
+}
+
+/// A finished generation, for machines and for people.
+struct RunResult {
+  let model: LanguageModel
+  let transcript: RunOutput.Transcript
+  let summary: GenerationSummary
+
+  /// The one object of `run --json`.
+  var json: JSONValue {
+    var object = JSONObject([
+      ("text", .string(transcript.text)),
+      ("tokens", .array(transcript.tokens.map { .integer(Int($0)) })),
+      ("prompt_tokens", .integer(summary.promptTokens)),
+      ("finish_reason", .string(summary.finishReason.name)),
+      ("timings", timings),
+      ("forwards", .integer(summary.forwards)),
+      ("method", .string(summary.method)),
+      ("guarantee", .string(summary.guarantee.rawValue)),
+      // Seeds go up to 2^64 - 1, which most readers of JSON numbers would round.
+      ("seed", Int(exactly: summary.seed).map { .integer($0) } ?? .string("\(summary.seed)")),
+      ("model", .string(model.reference)),
+    ])
+    if let entries = transcript.logProbabilities {
+      object["logprobs"] = .array(entries.map(logProbabilities))
+    }
+    if let remark = summary.finishReason.note { object["note"] = .string(remark) }
+    return .object(object)
+  }
+
+  /// The lines of `--stats`.
+  var statistics: [String] {
+    let reused = summary.reusedTokens > 0 ? " (\(summary.reusedTokens) from the cache)" : ""
+    let rows = [
+      ("load", milliseconds(loadMilliseconds), ""),
+      (
+        "prefill", milliseconds(summary.prefillMilliseconds),
+        "\(summary.promptTokens) tokens\(reused), "
+          + "\(readableNumber(summary.prefillTokensPerSecond)) tokens/s"
+      ),
+      (
+        "decode", milliseconds(summary.decodeMilliseconds),
+        "\(summary.generatedTokens) tokens, "
+          + "\(readableNumber(summary.decodeTokensPerSecond)) tokens/s"
+      ),
+    ]
+    return rows.map { name, time, detail in
+      let line = name.padded(to: 8) + time.padded(to: 10, alignment: .right)
+      return detail.isEmpty ? line : "\(line)   \(detail)"
+    } + [
+      "\(summary.forwards) forward passes, method \(summary.method), "
+        + "seed \(summary.seed), finished by \(summary.finishReason.name)"
+    ]
+  }
+
+  private var loadMilliseconds: Double { model.loadTime / .milliseconds(1) }
+
+  private var timings: JSONValue {
+    [
+      "load_ms": rounded(loadMilliseconds),
+      "prefill_ms": rounded(summary.prefillMilliseconds),
+      "decode_ms": rounded(summary.decodeMilliseconds),
+      "prefill_tokens_per_second": rounded(summary.prefillTokensPerSecond),
+      "decode_tokens_per_second": rounded(summary.decodeTokensPerSecond),
+    ]
+  }
+
+  private func milliseconds(_ value: Double) -> String { readableNumber(value) + " ms" }
+
+  private func logProbabilities(_ entry: TokenLogProbabilities) -> JSONValue {
+    .object(
+      JSONObject([
+        ("token", .integer(Int(entry.chosen.token))),
+        ("text", .string(text(of: entry.chosen.token))),
+        ("logprob", .number(Double(entry.chosen.logProbability))),
+        (
+          "top",
+          .array(
+            entry.top.map { top in
+              [
+                "token": .integer(Int(top.token)), "text": .string(text(of: top.token)),
+                "logprob": .number(Double(top.logProbability)),
+              ]
+            })
+        ),
+      ]))
+  }
+
+  private func text(of token: Int32) -> String {
+    String(decoding: model.tokenizer.bytes(of: token), as: UTF8.self)
+  }
+}
+
+/// A figure with three digits after the point, for JSON.
+func rounded(_ value: Double) -> JSONValue { .number((value * 1000).rounded() / 1000) }

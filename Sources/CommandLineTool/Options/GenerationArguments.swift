@@ -1,0 +1,66 @@
+import ArgumentParser
+import Foretoken
+
+/// What to generate, and when to stop.
+struct GenerationArguments: ParsableArguments {
+  @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
+  var maxTokens = 512
+
+  @Option(
+    help: ArgumentHelp(
+      "Text that ends the output and is not part of it. Repeatable. (default: none)",
+      valueName: "text"))
+  var stop: [String] = []
+
+  @Flag(help: "Go on after the model's own end of text, up to --max-tokens.")
+  var ignoreEos = false
+
+  @Option(
+    help: ArgumentHelp(
+      "How drafts are made: auto, none or a method of 'foretoken methods'.", valueName: "method"),
+    completion: .list(MethodRegistry.availableValues(of: "--speculate")))
+  var speculate = SpeculationMethod.auto
+
+  @Option(
+    help: ArgumentHelp(
+      "How the output is searched for: plain or a method of 'foretoken methods'.",
+      valueName: "method"),
+    completion: .list(MethodRegistry.availableValues(of: "--decode")))
+  var decode = DecodingMethod.plain
+
+  @Option(
+    help: ArgumentHelp(
+      "Prompt tokens that one forward pass takes, 1 to 512. Changes the time, never the text.",
+      valueName: "tokens"))
+  var prefillChunk = 256
+
+  @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+
+  /// The library's options.
+  /// - Parameter logProbabilities: tokens to list beside each chosen one; nil for none.
+  func options(logProbabilities: Int? = nil) -> GenerationOptions {
+    GenerationOptions(
+      maxTokens: maxTokens, sampling: sampling.options, stopStrings: stop,
+      ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
+      decoding: decode, prefillChunk: prefillChunk)
+  }
+
+  func validate() throws {
+    do {
+      // Token ids are checked again when the model is known.
+      try options().validate(vocabularyCount: Int(Int32.max))
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+}
+
+extension SpeculationMethod: ExpressibleByArgument {
+  /// Takes any name; `validate` tells planned methods from unknown ones.
+  public init?(argument: String) { self.init(rawValue: argument) }
+}
+
+extension DecodingMethod: ExpressibleByArgument {
+  /// Takes any name; `validate` tells planned methods from unknown ones.
+  public init?(argument: String) { self.init(rawValue: argument) }
+}

@@ -1,0 +1,127 @@
+import Foretoken
+import Foundation
+import Testing
+
+@Suite("usage")
+struct UsageTests {
+  static let commands = [
+    ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
+    ["bench", "model"], ["bench", "kernels"],
+  ]
+
+  @Test("every command's help has an example of itself", arguments: commands)
+  func help(_ command: [String]) async throws {
+    let outcome = try await ForetokenProcess(command + ["--help"]).finish()
+    #expect(outcome.status == 0)
+    let parts = outcome.text.components(separatedBy: "EXAMPLES:")
+    try #require(parts.count == 2)
+    #expect(parts[1].contains("foretoken \(command.joined(separator: " "))"))
+  }
+
+  @Test("every option of every command is explained", arguments: commands)
+  func options(_ command: [String]) async throws {
+    let outcome = try await ForetokenProcess(
+      command + ["--experimental-dump-help"]
+    ).finish()
+    let root = try #require(
+      try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any])
+    let unexplained = Self.unexplained(try #require(root["command"] as? [String: Any]))
+    #expect(unexplained == [])
+  }
+
+  private static func unexplained(_ command: [String: Any]) -> [String] {
+    let own = (command["arguments"] as? [[String: Any]] ?? []).filter {
+      ($0["abstract"] as? String ?? "").isEmpty
+    }.map { "\(command["commandName"] ?? "") \($0["valueName"] ?? "")" }
+    return own + (command["subcommands"] as? [[String: Any]] ?? []).flatMap(unexplained)
+  }
+
+  static let mistakes: [[String]] = [
+    ["frobnicate"], ["run", "--frobnicate", "x"], ["run", "x", "--max-tokens", "many"],
+    ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
+    ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],
+    ["run", "x", "--kv", "f8"], ["run", "x", "--threads", "0"], ["run", "x", "--context", "0"],
+    ["run", "x", "--speculate", "no-such-method"], ["run", "x", "--decode", "no-such-method"],
+    ["run", "x", "--stop", ""], ["run", "x", "--logit-bias", "five"], ["run", "x", "--seed", "-1"],
+    ["run", "x", "--prefill-chunk", "0"], ["run", "x", "--raw", "--system", "y"],
+    ["run", "x", "--logprobs", "3"], ["run", "x", "--json", "--logprobs", "101"],
+    ["run", "x", "y"],
+    ["methods", "no-such-method"], ["methods", "--area", "nowhere"], ["inspect", "--frobnicate"],
+    ["tokenize", "--decode", "hello"], ["bench", "model", "--repeats", "0"],
+    ["bench", "kernels", "--threads", "1000"], ["models", "extra"],
+  ]
+
+  @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)
+  func mistake(_ arguments: [String]) async throws {
+    let outcome = try await ForetokenProcess(arguments).finish()
+    #expect(outcome.status == 2)
+    #expect(outcome.output.isEmpty)
+    #expect(outcome.error.hasPrefix("error: "))
+    #expect(outcome.error.contains("--help"))
+  }
+
+  @Test("no planned method can be selected, and the error says that it is planned")
+  func planned() async throws {
+    let planned = MethodRegistry.all.filter { $0.status == .planned }
+    let selectors = planned.compactMap(\.selector).filter {
+      ["--speculate", "--decode"].contains($0.option)
+    }
+    for selector in selectors {
+      for value in selector.values {
+        let outcome = try await ForetokenProcess.run("run", "x", selector.option, value)
+        #expect(outcome.status == 2, "\(selector.option) \(value)")
+        #expect(outcome.error.contains("is planned"), "\(selector.option) \(value)")
+      }
+    }
+  }
+
+  @Test("a wrong model name suggests the right one")
+  func unknownModel() async throws {
+    let outcome = try await ForetokenProcess.run("run", "x", "--model", "smolm2-135m")
+    #expect(outcome.status == 1)
+    #expect(outcome.error.hasPrefix("error: there is no model 'smolm2-135m'"))
+    #expect(outcome.error.contains("Did you mean smollm2-135m?"))
+  }
+
+  @Test("a file that is not there, or is no text, is named")
+  func badFiles() async throws {
+    let missing = try await ForetokenProcess.run("run", "--file", "no/such/file.txt")
+    #expect(missing.status == 1)
+    #expect(missing.error.contains("no/such/file.txt"))
+    let binary = try TemporaryFile(Data([0x66, 0xFF, 0xFE, 0x00]))
+    let outcome = try await ForetokenProcess.run("run", "--file", binary.path)
+    #expect(outcome.status == 1)
+    #expect(outcome.error.contains("UTF-8"))
+  }
+
+  @Test("completion scripts know the commands", arguments: ["bash", "zsh", "fish"])
+  func completions(_ shell: String) async throws {
+    let outcome = try await ForetokenProcess.run("--generate-completion-script", shell)
+    #expect(outcome.status == 0)
+    for command in ["run", "chat", "pull", "inspect", "methods"] {
+      #expect(outcome.text.contains(command))
+    }
+  }
+
+  @Test(
+    "a closed pipe ends every listing quietly", arguments: [["methods"], ["methods", "--json"]])
+  func closedPipe(_ arguments: [String]) async throws {
+    let process = try ForetokenProcess(arguments)
+    process.closeOutput()
+    let outcome = try await process.finish(isOutputOpen: false)
+    #expect(outcome.status == 0)
+    #expect(outcome.error.isEmpty)
+  }
+
+  @Test("there is no escape sequence in a pipe, and none on a terminal with NO_COLOR")
+  func color() async throws {
+    let escape = UInt8(0x1B)
+    let piped = try await ForetokenProcess.run("methods")
+    #expect(!piped.output.contains(escape))
+    let colored = try await PseudoTerminal.output(of: ["methods"])
+    #expect(colored.contains(escape))
+    let plain = try await PseudoTerminal.output(of: ["methods"], environment: ["NO_COLOR": "1"])
+    #expect(!plain.contains(escape))
+    #expect(plain.count > 1000)
+  }
+}
