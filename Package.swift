@@ -34,7 +34,10 @@ let package = Package(
       name: "Compute", dependencies: ["CKernels"], path: "Sources/Compute",
       swiftSettings: swiftSettings),
     .target(
-      name: "Checkpoints", dependencies: ["Compute", "CKernels", "CCrypto"],
+      name: "Checkpoints",
+      dependencies: [
+        "Compute", "CKernels", .target(name: "CCrypto", condition: .when(platforms: [.linux])),
+      ],
       path: "Sources/Checkpoints", swiftSettings: swiftSettings),
     .target(
       name: "Tokenization", path: "Sources/Tokenization", swiftSettings: swiftSettings),

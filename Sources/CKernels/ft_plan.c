@@ -98,10 +98,18 @@ static void run_copy(const lane *l, const ft_op *op) {
 
 // MARK: Norms and products
 
-/// The activations of an op as this worker may fill them: quantising sets their source.
+/// The op's activations laid out for just the rows of this pass, so that few rows lie close
+/// together. A worker's own copy: quantising sets the source.
+static ft_activations pass_activations(const lane *l, const ft_op *op) {
+  ft_activations activations = l->pass->activations[op->activations];
+  ft_activations_init(&activations, activations.values, activations.columns,
+                      op_rows(op, l->pass));
+  return activations;
+}
+
 static void quantize_rows(const lane *l, const ft_op *op, int32_t buffer, int32_t begin,
                           int32_t end) {
-  ft_activations activations = l->pass->activations[op->activations];
+  ft_activations activations = pass_activations(l, op);
   ft_activations_quantize(&activations, l->pass->buffers[buffer], l->pass->strides[buffer], begin,
                           end);
 }
@@ -157,7 +165,7 @@ static void multiply_groups(const lane *l, const ft_op *op, int32_t matrix, int3
   const ft_matrix *weights = op->matrices[matrix];
   const ft_pass *pass = l->pass;
   int32_t rows = op_rows(op, pass), output = op->outputs[matrix];
-  ft_activations activations = pass->activations[op->activations];
+  ft_activations activations = pass_activations(l, op);
   activations.source = pass->buffers[op->input];
   activations.source_stride = pass->strides[op->input];
   ft_matmul(weights, &activations, rows, pass->buffers[output] + op->output_columns[matrix],
@@ -429,7 +437,13 @@ static uint64_t nanoseconds(void) {
   return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static bool needs_barrier(const ft_op *op) { return op->kind != FT_OP_ROPE_TABLE; }
+/// Whether the next op reads what other workers write in this one. The rotary tables are read after
+/// the barriers that follow; attention that is not split by spans leaves nothing to merge.
+static bool needs_barrier(const lane *l, const ft_op *op) {
+  if (op->kind == FT_OP_ROPE_TABLE) return false;
+  if (op->kind == FT_OP_ATTENTION) return splits_spans(l, span_count(l->pass));
+  return true;
+}
 
 static void run_worker(void *context, int32_t worker, int32_t workers) {
   const plan_job *job = context;
@@ -446,7 +460,7 @@ static void run_worker(void *context, int32_t worker, int32_t workers) {
   for (int32_t i = 0; i < job->plan->op_count; ++i) {
     const ft_op *op = &job->plan->ops[i];
     run_op(&l, op);
-    if (needs_barrier(op)) ft_pool_barrier(job->pool);
+    if (needs_barrier(&l, op)) ft_pool_barrier(job->pool);
     if (!profile) continue;
     uint64_t now = nanoseconds();
     profile[op->kind] += now - before;

@@ -22,6 +22,7 @@ public final class Transformer: Sendable {
     file: GGUFFile, threads: Int = WorkerPool.defaultWorkers, reference: Bool = false,
     progress: (Double) throws -> Void = { _ in }
   ) throws {
+    try InstructionSet.checkRequest()
     let configuration = try ModelConfiguration(file)
     self.configuration = configuration
     isReference = reference

@@ -212,7 +212,7 @@ struct MatmulTests {
     let columns = packed.columns
     let ordinary = randomActivations(columns, using: &generator)
     let zeros = [Float](repeating: 0, count: columns)
-    let tiny = [Float](repeating: 1e-42, count: columns)
+    let tiny = [Float](repeating: Float(bitPattern: 714), count: columns)  // subnormal
     let alone = try packed.multiply(ordinary, batch: 1)
     for damage in [Float.nan, .infinity, -.infinity, -Float.nan] {
       var damaged = ordinary
