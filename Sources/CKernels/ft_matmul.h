@@ -30,6 +30,13 @@ typedef void ft_rows_kernel(const float *weights, const float *x, size_t x_strid
                             int32_t count, float *lanes);
 
 ft_rows_kernel ft_rows_accumulate_portable;
+#if FT_HAS_X86
+ft_rows_kernel ft_rows_accumulate_avx2;
+
+/// Converts `count` floats of F16 or BF16; the same values as `ft_dequantize`, faster. Returns
+/// false for other types.
+bool ft_rows_convert_avx2(ft_type type, const uint8_t *source, float *destination, int32_t count);
+#endif
 
 /// ft_matmul for FT_LAYOUT_ROWS.
 void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,

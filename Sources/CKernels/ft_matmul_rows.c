@@ -44,6 +44,23 @@ typedef struct rows_scratch {
 _Static_assert(sizeof(rows_scratch) <= FT_MATMUL_SCRATCH, "the rows kernel fits its scratch");
 _Static_assert(FT_ROWS_CHUNK % 256 == 0, "a chunk is whole blocks of every type");
 
+static void dequantize(ft_type type, const uint8_t *source, float *destination, int32_t count) {
+#if FT_HAS_X86
+  if (ft_isa_current() != FT_ISA_PORTABLE &&
+      ft_rows_convert_avx2(type, source, destination, count)) {
+    return;
+  }
+#endif
+  ft_dequantize(type, source, destination, (size_t)count);
+}
+
+static ft_rows_kernel *rows_kernel(void) {
+#if FT_HAS_X86
+  if (ft_isa_current() != FT_ISA_PORTABLE) return ft_rows_accumulate_avx2;
+#endif
+  return ft_rows_accumulate_portable;
+}
+
 static void dequantize_chunk(const ft_matrix *matrix, int32_t group, int32_t first, int32_t count,
                              rows_scratch *scratch) {
   const size_t elements = (size_t)ft_type_block_elements(matrix->type);
@@ -58,7 +75,7 @@ static void dequantize_chunk(const ft_matrix *matrix, int32_t group, int32_t fir
     const uint8_t *source = (const uint8_t *)matrix->data +
                             ((size_t)group * FT_GROUP_ROWS + (size_t)row) * row_bytes +
                             (size_t)first / elements * block_bytes;
-    ft_dequantize(matrix->type, source, scratch->weights[row], (size_t)count);
+    dequantize(matrix->type, source, scratch->weights[row], count);
   }
 }
 
@@ -66,7 +83,7 @@ void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, 
                     float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
                     void *scratch) {
   rows_scratch *own = scratch;
-  ft_rows_kernel *accumulate = ft_rows_accumulate_portable;
+  ft_rows_kernel *accumulate = rows_kernel();
   for (int32_t group = group_begin; group < group_end; group++) {
     memset(own->lanes, 0, (size_t)batch * sizeof own->lanes[0]);
     for (int32_t first = 0; first < matrix->columns; first += FT_ROWS_CHUNK) {

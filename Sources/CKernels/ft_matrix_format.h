@@ -53,7 +53,7 @@
 
 /// Columns that share one activation scale: 64, 128 or 256. Smaller groups round less and flush
 /// the integer sums to float more often.
-#define FT_ACTIVATION_GROUP 256
+#define FT_ACTIVATION_GROUP 64
 #define FT_GROUP_BLOCKS (FT_ACTIVATION_GROUP / FT_BLOCK_COLUMNS)
 #define FT_GROUPS_PER_SUPER (FT_SUPER_COLUMNS / FT_ACTIVATION_GROUP)
 _Static_assert(FT_GROUP_BLOCKS >= 2 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,

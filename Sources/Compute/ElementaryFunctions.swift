@@ -84,13 +84,24 @@ public enum ElementaryFunctions {
     }
   }
 
+  /// The largest of `values`, none of which is NaN; minus infinity if there are none.
+  public static func largest(of values: UnsafeBufferPointer<Float>) -> Float {
+    var lanes = SIMD8<Float>(repeating: -.infinity)
+    var index = 0
+    while index + 8 <= values.count {
+      let block = SIMD8<Float>(
+        values[index], values[index + 1], values[index + 2], values[index + 3],
+        values[index + 4], values[index + 5], values[index + 6], values[index + 7])
+      lanes.replace(with: block, where: block .> lanes)
+      index += 8
+    }
+    return values[index...].reduce(lanes.max(), max)
+  }
+
   /// log of the sum of e^values[i], without overflow; nil if a value is not a number.
   public static func logSumExp(_ values: UnsafeBufferPointer<Float>) -> Double? {
-    var maximum = -Float.infinity
-    for value in values {
-      guard !value.isNaN else { return nil }
-      maximum = max(maximum, value)
-    }
+    guard !values.contains(where: \.isNaN) else { return nil }
+    let maximum = largest(of: values)
     guard maximum.isFinite else { return Double(maximum) }
     return Double(maximum) + log(forEachQuad(of: values, minus: maximum) { _, _ in })
   }

@@ -13,8 +13,8 @@ import Tokenization
 public actor ChatSession {
   /// The model that answers.
   public nonisolated let model: LanguageModel
-  /// How answers are generated; may be changed between turns.
-  public var options: GenerationOptions
+  /// How answers are generated.
+  public private(set) var options: GenerationOptions
 
   private nonisolated let conversation = Generator.ConversationID()
   private let instructions: [ChatMessage]

@@ -10,28 +10,12 @@ import Testing
       let name: String
       let type: String
       let shape_gguf_order: [Int]
-      let rows: Rows
       let count: Int
       let sum: Double
       let sum_abs: Double
       let first16: [Float]
       let middle_index: Int
       let middle16: [Float]
-    }
-
-    /// `"all"`, or the number of leading rows that were read.
-    enum Rows: Decodable {
-      case all
-      case first(Int)
-
-      init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if let count = try? container.decode(Int.self) {
-          self = .first(count)
-        } else {
-          self = .all
-        }
-      }
     }
 
     let tensors: [Tensor]
@@ -48,8 +32,7 @@ import Testing
       let tensor = try file.tensor(named: expected.name)
       #expect(tensor.type.description == expected.type)
       #expect(tensor.shape == expected.shape_gguf_order)
-      let rows: Range<Int>? = if case .first(let count) = expected.rows { 0..<count } else { nil }
-      let values = try file.dequantize(tensor, rows: rows)
+      let values = try file.dequantize(tensor, rows: 0..<expected.count / tensor.rowLength)
       #expect(values.count == expected.count)
       #expect(Array(values.prefix(16)) == expected.first16, "\(expected.name)")
       let middle = expected.middle_index..<expected.middle_index + expected.middle16.count

@@ -74,12 +74,16 @@ typedef struct ft_activations {
   int16_t *sums;
 } ft_activations;
 
+/// Rows lie interleaved in near-equal tiles of up to 16, as `capacity` divides: kernels run best if
+/// `capacity` is the number of rows that are multiplied together. Setting it anew for every pass
+/// costs nothing (`ft_activations_init` computes three pointers), and no value depends on it.
 size_t ft_activations_bytes(int32_t columns, int32_t capacity);
 void ft_activations_init(ft_activations *activations, void *memory, int32_t columns,
                          int32_t capacity);
 
 /// Quantises rows [row_begin, row_end) of `source`. A row's bits depend on its own floats only.
-/// Rows may be quantised by several threads at once. The floats must stay where they are until
+/// Rows may be quantised by several threads at once. A row that holds an infinity or NaN becomes
+/// zeros under NaN scales where it does: its outputs show the damage, others' do not. The floats must stay where they are until
 /// the last ft_matmul over them is done.
 void ft_activations_quantize(ft_activations *activations, const float *source,
                              size_t source_stride, int32_t row_begin, int32_t row_end);

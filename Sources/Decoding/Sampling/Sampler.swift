@@ -8,8 +8,7 @@ import Compute
 enum Sampler {
   /// Index of the largest value, of equal ones the lowest; nil if none is above minus infinity.
   static func likeliest(_ logits: UnsafeBufferPointer<Float>) -> Int? {
-    var largest = -Float.infinity
-    for logit in logits { largest = max(largest, logit) }
+    let largest = ElementaryFunctions.largest(of: logits)
     guard largest > -.infinity else { return nil }
     return logits.firstIndex(of: largest)
   }
@@ -32,8 +31,11 @@ enum Sampler {
     var draw = Draw(noise: noise, position: position)
     // The likeliest token goes first: its score rules most of the others out without their noise.
     draw.offer(ids[likeliest], score: 0)
-    for index in ids.indices where index != likeliest {
-      draw.offer(ids[index], score: (Double(logits[index]) - top) / temperature)
+    var distance = draw.margin * temperature
+    for index in ids.indices where Double(logits[index]) - top >= distance && index != likeliest {
+      if draw.offer(ids[index], score: (Double(logits[index]) - top) / temperature) {
+        distance = draw.margin * temperature
+      }
     }
     return draw.token
   }
@@ -52,19 +54,24 @@ enum Sampler {
       self.position = position
     }
 
-    mutating func offer(_ candidate: Int32, score: Double) {
-      guard score + RandomStream.maximumGumbel >= best else { return }
+    /// Scores below this lose, whatever their noise. The bound of the noise is rounded up by more
+    /// than scores are by rounding.
+    var margin: Double { best - RandomStream.maximumGumbel }
+
+    /// Takes a candidate; true if it is the best so far.
+    @discardableResult
+    mutating func offer(_ candidate: Int32, score: Double) -> Bool {
       let id = Int(candidate)
       if id >> 2 != block {
         block = id >> 2
         bits = noise.bits(position: position, block: block)
       }
-      guard score + RandomStream.gumbelBound(bits[id & 3]) >= best else { return }
+      guard score + RandomStream.gumbelBound(bits[id & 3]) >= best else { return false }
       let perturbed = score + RandomStream.gumbel(bits[id & 3])
-      if perturbed > best || (perturbed == best && candidate < token) {
-        best = perturbed
-        token = candidate
-      }
+      guard perturbed > best || (perturbed == best && candidate < token) else { return false }
+      best = perturbed
+      token = candidate
+      return true
     }
   }
 }

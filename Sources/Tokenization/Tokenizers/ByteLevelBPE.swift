@@ -56,7 +56,8 @@ struct ByteLevelBPE: Sendable {
   func encode(_ range: Range<Int>, session: inout EncodingSession) {
     var start = range.lowerBound
     while start < range.upperBound {
-      let end = preTokenizer.endOfWord(session.text, from: start, end: range.upperBound)
+      let limit = min(range.upperBound, start + MergeEngine.longestWord)
+      let end = preTokenizer.endOfWord(session.text, from: start, end: limit)
       session.appendWord(start..<end) { encodeWord(start..<end, session: &$0) }
       start = end
     }

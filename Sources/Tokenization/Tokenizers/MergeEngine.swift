@@ -36,6 +36,9 @@ struct MergeEngine {
   private var next: [Int32] = []
   private var previous: [Int32] = []
 
+  /// The longest word in bytes, as positions in it are kept in 32 bits; longer ones must be cut.
+  static let longestWord = 1 << 30
+
   /// Up to here a scan for the best pair beats a heap.
   private static let longestScannedWord = 24
 

@@ -91,7 +91,8 @@ struct SentencePieceBPE: Sendable {
   func encode(_ range: Range<Int>, session: inout EncodingSession) {
     var start = range.lowerBound
     while start < range.upperBound {
-      let end = endOfWord(session.text, start..<range.upperBound)
+      let limit = min(range.upperBound, start + MergeEngine.longestWord)
+      let end = endOfWord(session.text, start..<limit)
       session.appendWord(start..<end) { encodeWord(start..<end, session: &$0) }
       start = end
     }

@@ -1,0 +1,108 @@
+import Compute
+import Foretoken
+import Foundation
+import TestSupport
+import Testing
+
+/// Greedy text of another implementation.
+private struct GreedyGoldens: Decodable {
+  struct Case: Decodable {
+    let id: String
+    let promptTokens: [Int32]
+    let tokens: [Int32]
+    /// Lead of the best over the second best logit at each step.
+    let margins: [Double]
+  }
+  let cases: [Case]
+}
+
+/// Logits of another implementation.
+private struct LogitsGoldens: Decodable {
+  struct Case: Decodable {
+    let id: String
+    let tokens: [Int32]
+    /// Mean over tokens 1... of -log p(token | tokens before it); nothing for a single token.
+    let meanNll: Double?
+    /// The likeliest tokens after the last one, with their logits.
+    let top20: [[Double]]
+  }
+  let cases: [Case]
+}
+
+private func goldens<T: Decodable>(_ type: T.Type, _ name: String) throws -> T {
+  let decoder = JSONDecoder()
+  decoder.keyDecodingStrategy = .convertFromSnakeCase
+  let url = Goldens.directory.appending(path: "\(name).json")
+  return try decoder.decode(type, from: Data(contentsOf: url))
+}
+
+extension RealModelTests {
+  @Test(
+    "greedy text leaves another implementation's only where its margin is small",
+    arguments: goldenModels)
+  func greedy(_ alias: String) async throws {
+    let model = try await LoadedModels.shared.model(alias)
+    var prefixes: [Int] = []
+    for golden in try goldens(GreedyGoldens.self, "greedy_\(alias)").cases {
+      let found = try await Collected(
+        model.generate(tokens: golden.promptTokens, options: .init(maxTokens: 64)))
+      var tokens = found.tokens
+      if case .stopToken(let end) = found.summary?.finishReason { tokens.append(end) }
+      let common = zip(tokens, golden.tokens).prefix { $0 == $1 }.count
+      if common < golden.tokens.count {
+        #expect(
+          golden.margins[common] < 0.5,
+          "\(golden.id): differs at step \(common), margin \(golden.margins[common])")
+      } else {
+        #expect(tokens.count == golden.tokens.count, "\(golden.id)")
+      }
+      prefixes.append(common)
+    }
+    let median = prefixes.sorted()[prefixes.count / 2]
+    #expect(median >= 16, "common prefixes \(prefixes)")
+  }
+
+  @Test("logits agree with another implementation's", arguments: goldenModels)
+  func logits(_ alias: String) async throws {
+    let file = try GGUFFile(path: try await TestModels.path(alias).path)
+    let engine = try ForwardEngine(model: Transformer(file: file))
+    for golden in try goldens(LogitsGoldens.self, "logits_\(alias)").cases {
+      let (last, meanNLL) = try teacherForced(golden.tokens, engine)
+      let margin = golden.top20[0][1] - golden.top20[1][1]
+      if margin > 0.5 {
+        let best = last.indices.max { last[$0] < last[$1] }
+        #expect(best == Int(golden.top20[0][0]), "\(golden.id)")
+      }
+      let difference = golden.top20.reduce(0) { $0 + abs(Double(last[Int($1[0])]) - $1[1]) } / 20
+      #expect(difference < 0.25, "\(golden.id)")
+      if let expected = golden.meanNll, golden.tokens.count > 1 {
+        #expect(abs(meanNLL - expected) <= 0.01 * expected, "\(golden.id): \(meanNLL), \(expected)")
+      }
+    }
+  }
+
+  /// Logits after the last token, and the mean negative log-likelihood of tokens 1....
+  private func teacherForced(
+    _ tokens: [Int32], _ engine: ForwardEngine
+  ) throws -> (last: [Float], meanNLL: Double) {
+    let cache = engine.makeCache()
+    defer { cache.release() }
+    var batch = ForwardBatch()
+    var last: [Float] = []
+    var sum = 0.0
+    for start in stride(from: 0, to: tokens.count, by: 64) {
+      let chunk = tokens[start..<min(start + 64, tokens.count)]
+      batch.removeAll()
+      batch.append(chain: chunk, to: cache, logits: .all)
+      let output = try engine.forward(batch)
+      for (row, index) in chunk.indices.enumerated() where index + 1 < tokens.count {
+        let entry = try TokenLogProbabilities(
+          logits: output.logits(row), token: tokens[index + 1], topCount: 0, position: index + 1)
+        sum -= Double(entry.chosen.logProbability)
+      }
+      if chunk.endIndex == tokens.count { last = Array(output.logits(chunk.count - 1)) }
+      try cache.commitAll()
+    }
+    return (last, sum / Double(max(tokens.count - 1, 1)))
+  }
+}
