@@ -21,11 +21,11 @@ struct ForetokenCommand: AsyncParsableCommand {
       """,
     version: "0.1.0",
     groupedSubcommands: [
-      CommandGroup(name: "Generate text", subcommands: [RunCommand.self, ChatCommand.self]),
+      CommandGroup(name: "Text", subcommands: [RunCommand.self, ChatCommand.self]),
       CommandGroup(
-        name: "Models", subcommands: [PullCommand.self, ModelsCommand.self, InspectCommand.self]),
+        name: "Model", subcommands: [PullCommand.self, ModelsCommand.self, InspectCommand.self]),
       CommandGroup(
-        name: "Tools",
+        name: "Tool",
         subcommands: [TokenizeCommand.self, MethodsCommand.self, BenchCommand.self]),
     ])
 }

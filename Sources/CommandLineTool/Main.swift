@@ -24,8 +24,16 @@ enum Main {
       }
       return ExitStatus.done
     } catch {
-      return ErrorReport(error, command: type(of: command)).show()
+      // Help is a command of its own, which throws what it has to say.
+      return error is ExitCode || !isParsing(error)
+        ? ErrorReport(error, command: type(of: command)).show() : finishParsing(error)
     }
+  }
+
+  /// Whether the error is one of the argument parser's own.
+  private static func isParsing(_ error: any Error) -> Bool {
+    let code = ForetokenCommand.exitCode(for: error)
+    return code.isSuccess || code == .validationFailure
   }
 
   /// Help and completion scripts go to standard output, mistakes to standard error.

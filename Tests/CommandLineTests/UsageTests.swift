@@ -118,10 +118,11 @@ struct UsageTests {
     let escape = UInt8(0x1B)
     let piped = try await ForetokenProcess.run("methods")
     #expect(!piped.output.contains(escape))
-    let colored = try await PseudoTerminal.output(of: ["methods"])
-    #expect(colored.contains(escape))
-    let plain = try await PseudoTerminal.output(of: ["methods"], environment: ["NO_COLOR": "1"])
-    #expect(!plain.contains(escape))
-    #expect(plain.count > 1000)
+    let colored = try await PseudoTerminal.run("methods")
+    #expect(colored.status == 0)
+    #expect(colored.output.contains(escape))
+    let plain = try await PseudoTerminal.run("methods", environment: ["NO_COLOR": "1"])
+    #expect(!plain.output.contains(escape))
+    #expect(plain.output.count > 1000)
   }
 }

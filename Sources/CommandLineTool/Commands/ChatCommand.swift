@@ -34,6 +34,7 @@ struct ChatCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
+  @OptionGroup(title: "Sampling") var sampling: SamplingArguments
 
   func run() async throws {
     var transcript = ChatTranscript(instructions: system)
@@ -45,7 +46,8 @@ struct ChatCommand: AsyncParsableCommand {
     // A model that cannot converse is refused now and not after the first question.
     _ = try languageModel.chatTemplate()
     var conversation = ChatConversation(
-      model: languageModel, options: generation.options(), transcript: transcript,
+      model: languageModel, options: generation.options(sampling: sampling.options),
+      transcript: transcript,
       showsStatistics: stats)
     try await conversation.run()
   }

@@ -17,7 +17,7 @@ struct InspectCommand: AsyncParsableCommand {
       """)
 
   @Argument(
-    help: "Alias, path of a .gguf file, or hf:owner/name[/file].",
+    help: "Alias, path of a .gguf or .safetensors file, or hf:owner/name[/file].",
     completion: .custom(ModelCompletion.candidates))
   var model = Catalogue.defaultAlias
 
@@ -33,16 +33,15 @@ struct InspectCommand: AsyncParsableCommand {
   func run() async throws {
     let store = ModelStore()
     let found = try store.resolve(model)
-    let file = try GGUFFile(path: found.url.path(percentEncoded: false))
-    if plan { return try showPlan(file) }
+    let path = found.url.path(percentEncoded: false)
+    if plan { return try showPlan(of: GGUFFile(path: path)) }
     let bar = ProgressLine(delay: .milliseconds(300))
-    let report = file.verifyIntegrity { done, total in
+    defer { bar.clear() }
+    let inspection = try Inspection(path: path) { done, total in
       let fraction = Double(done) / Double(max(total, 1))
       bar.show(.init(phase: "checking", fraction: fraction, detail: "\(ByteCount(done))"))
-    }
+    }.adding(fault: Self.checksumFailure(of: found, in: store))
     bar.clear()
-    let verdict = Verdict(report, checksumFailure: Self.checksumFailure(of: found, in: store))
-    let inspection = Inspection(file: file, verdict: verdict)
     if json {
       try TextStream.output.writeLine(inspection.json.serialized())
     } else {
@@ -50,10 +49,10 @@ struct InspectCommand: AsyncParsableCommand {
         try TextStream.output.writeLine(line)
       }
     }
-    if !verdict.isSound { throw ExitCode(ExitStatus.failed) }
+    if !inspection.verdict.isSound { throw ExitCode(ExitStatus.failed) }
   }
 
-  private func showPlan(_ file: GGUFFile) throws {
+  private func showPlan(of file: GGUFFile) throws {
     let engine = try ForwardEngine(model: try Transformer(file: file))
     let text = try engine.planDescription()
     if json {
@@ -72,35 +71,5 @@ struct InspectCommand: AsyncParsableCommand {
     } catch {
       return "\(error)"
     }
-  }
-}
-
-/// Whether a file is sound, and what is wrong with it if it is not.
-struct Verdict {
-  /// What was read.
-  let report: IntegrityReport
-  /// Faults, one line each; none if the file is sound.
-  let faults: [String]
-
-  var isSound: Bool { faults.isEmpty }
-
-  init(_ report: IntegrityReport, checksumFailure: String?) {
-    self.report = report
-    faults =
-      report.nonFinite.map {
-        "tensor \($0.tensor) has \($0.count) values that are NaN or infinite, the first at index "
-          + "\($0.firstIndex)"
-      }
-      + report.unsupported.map { "tensor \($0) is of a type that is not supported" }
-      + (checksumFailure.map { [$0] } ?? [])
-  }
-
-  /// The verdict in a line.
-  var summary: String {
-    guard isSound else { return "DAMAGED" }
-    let spare =
-      report.unusedBytes > 0 ? "; \(report.unusedBytes) bytes belong to no tensor" : ""
-    return "sound: all \(report.checkedElements) values of \(report.checkedTensors) tensors are "
-      + "finite" + spare
   }
 }

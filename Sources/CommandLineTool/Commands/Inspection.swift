@@ -1,8 +1,31 @@
 import Foretoken
 
-/// What `inspect` shows of a file.
+/// What `inspect` shows of a file, whatever its format.
 struct Inspection {
-  let file: GGUFFile
+  /// One tensor as the file describes it.
+  struct Tensor {
+    let name: String
+    let type: String
+    let shape: [Int]
+    /// Bytes from the start of the file.
+    let offset: Int
+    /// nil if the type is not known at all.
+    let byteCount: Int?
+
+    var parameterCount: Int { shape.reduce(1, *) }
+  }
+
+  let path: String
+  /// Format for machines, such as `gguf`.
+  let format: String
+  let byteCount: Int
+  /// Facts for people, in order: name and text.
+  var overview: [(name: String, text: String)] = []
+  /// Metadata in file order.
+  var metadata: [(key: String, value: JSONValue)] = []
+  /// Further facts for machines.
+  var extra = JSONObject()
+  let tensors: [Tensor]
   let verdict: Verdict
 
   /// Longest value of the metadata that is shown to a person.
@@ -11,124 +34,122 @@ struct Inspection {
   // MARK: For people
 
   func lines(for stream: TextStream, listsTensors: Bool) -> [String] {
-    var lines = [stream.styled(file.path, .bold)]
-    lines += overview.lines(for: stream)
-    lines += ["", stream.styled("METADATA", .bold)] + metadata.lines(for: stream)
-    lines += [""] + types.lines(for: stream)
-    if listsTensors { lines += [""] + tensors.lines(for: stream) }
+    var lines = [stream.styled(path, .bold)]
+    lines += facts.lines(for: stream)
+    lines += ["", stream.styled("METADATA", .bold)] + metadataListing.lines(for: stream)
+    lines += [""] + typeTable.lines(for: stream)
+    if listsTensors { lines += [""] + tensorTable.lines(for: stream) }
     lines.append("")
     lines.append(stream.styled(verdict.summary, verdict.isSound ? .green : .red, .bold))
-    lines += verdict.faults.map { "  " + $0 }
+    lines += verdict.faults.map { "  " + $0.visible }
     return lines
   }
 
-  private var overview: Listing {
+  private var facts: Listing {
     var listing = Listing()
-    listing.append("format", "GGUF \(file.version), tensors aligned to \(file.alignment) bytes")
-    listing.append("size", "\(ByteCount(file.file.count)) (\(file.file.count) bytes)")
-    listing.append("weights", Quantization.of(file))
-    listing.append("parameters", Self.millions(parameterCount))
-    guard let shape = try? ModelConfiguration(file) else { return listing }
+    listing.append("size", "\(ByteCount(byteCount)) (\(byteCount) bytes)")
     listing.append(
-      "shape",
-      "\(shape.architecture.rawValue), \(shape.layerCount) layers, width \(shape.hiddenSize), "
-        + "\(shape.headCount) heads (\(shape.keyValueHeadCount) for keys and values) of "
-        + "\(shape.headDimension)")
-    listing.append(
-      "tokens", "\(shape.vocabularyCount) in the vocabulary, context of \(shape.contextLength)")
+      "parameters", Self.readable(tensors.reduce(0) { $0 + $1.parameterCount }))
+    for fact in overview { listing.append(fact.name, fact.text) }
     return listing
   }
 
-  private var metadata: Listing {
+  private var metadataListing: Listing {
     var listing = Listing()
-    for key in file.metadata.keys {
-      guard let value = file.metadata[key] else { continue }
-      listing.append(key, String("\(value)".prefix(Self.longestValue)) + Self.ellipsis(value))
+    for (key, value) in metadata {
+      let text = value.stringValue ?? value.serialized()
+      let rest = text.count - Self.longestValue
+      listing.append(
+        key,
+        rest > 0 ? "\(text.prefix(Self.longestValue))… (\(rest) more characters)" : text)
     }
     return listing
   }
 
-  private static func ellipsis(_ value: GGUFValue) -> String {
-    let rest = "\(value)".count - longestValue
-    return rest > 0 ? "… (\(rest) more characters)" : ""
-  }
-
-  private var types: Table {
+  private var typeTable: Table {
     var table = Table(
       .init("TYPE", style: .cyan), .init("TENSORS", .right), .init("PARAMETERS", .right),
       .init("SIZE", .right))
-    for (type, group) in typeGroups {
+    for group in typeGroups {
       table.append(
-        type, "\(group.count)", Self.millions(group.reduce(0) { $0 + $1.count }),
-        "\(ByteCount(group.reduce(0) { $0 + $1.range.count }))")
+        group.type, "\(group.tensors.count)",
+        Self.readable(group.tensors.reduce(0) { $0 + $1.parameterCount }),
+        "\(ByteCount(group.byteCount))")
     }
     return table
   }
 
-  private var tensors: Table {
+  private var tensorTable: Table {
     var table = Table(
       .init("TENSOR", style: .cyan), .init("TYPE"), .init("SHAPE", .right),
       .init("OFFSET", .right), .init("BYTES", .right))
-    for tensor in file.tensors {
+    for tensor in tensors {
       table.append(
-        tensor.name, tensor.type.description,
-        tensor.shape.map(String.init).joined(separator: " × "), "\(tensor.offset)",
-        tensor.byteCount.map(String.init) ?? "unknown")
+        tensor.name, tensor.type, tensor.shape.map(String.init).joined(separator: " × "),
+        "\(tensor.offset)", tensor.byteCount.map(String.init) ?? "unknown")
     }
     return table
   }
 
-  private var parameterCount: Int { file.tensors.reduce(0) { $0 + $1.count } }
-
-  private static func millions(_ count: Int) -> String {
-    count < 1_000_000
-      ? "\(count)" : "\(readableNumber(Double(count) / 1e6)) million"
+  /// The tensors by type, most bytes first.
+  private var typeGroups: [(type: String, tensors: [Tensor], byteCount: Int)] {
+    Dictionary(grouping: tensors, by: \.type)
+      .map { type, tensors in
+        (type, tensors, tensors.reduce(0) { $0 + ($1.byteCount ?? 0) })
+      }
+      .sorted { ($0.byteCount, $1.type) > ($1.byteCount, $0.type) }
   }
 
-  /// The tensors by type, most bytes first.
-  private var typeGroups: [(String, [GGUFTensor])] {
-    Dictionary(grouping: file.tensors) { $0.type.description }
-      .sorted { left, right in
-        let (a, b) = (left.value, right.value)
-        return a.reduce(0) { $0 + $1.range.count } > b.reduce(0) { $0 + $1.range.count }
-      }
-      .map { ($0.key, $0.value) }
+  private static func readable(_ count: Int) -> String {
+    count < 1_000_000 ? "\(count)" : "\(readableNumber(Double(count) / 1e6)) million"
   }
 
   // MARK: For machines
 
   /// The whole inspection; arrays of the metadata as their type and length.
   var json: JSONValue {
-    [
-      "path": .string(file.path),
-      "format": "gguf",
-      "version": .integer(Int(file.version)),
-      "bytes": .integer(file.file.count),
-      "alignment": .integer(file.alignment),
-      "quantization": Quantization.of(file).map { .string($0) } ?? .null,
-      "parameters": .integer(parameterCount),
-      "metadata": .object(
-        JSONObject(
-          file.metadata.keys.map { key in (key, file.metadata[key].map(Self.json) ?? .null) })),
-      "tensors": .array(
-        file.tensors.map { tensor in
-          [
-            "name": .string(tensor.name), "type": .string(tensor.type.description),
-            "shape": .array(tensor.shape.map { .integer($0) }),
-            "offset": .integer(tensor.offset),
-            "bytes": tensor.byteCount.map { .integer($0) } ?? .null,
-          ]
-        }),
-      "sound": .bool(verdict.isSound),
-      "faults": .array(verdict.faults.map { .string($0) }),
-      "unused_bytes": .integer(verdict.report.unusedBytes),
-    ]
+    var object = JSONObject([
+      ("path", .string(path)), ("format", .string(format)), ("bytes", .integer(byteCount)),
+      ("parameters", .integer(tensors.reduce(0) { $0 + $1.parameterCount })),
+    ])
+    for (key, value) in extra.entries { object[key] = value }
+    object["metadata"] = .object(JSONObject(metadata.map { ($0.key, $0.value) }))
+    object["tensors"] = .array(
+      tensors.map { tensor in
+        [
+          "name": .string(tensor.name), "type": .string(tensor.type),
+          "shape": .array(tensor.shape.map { .integer($0) }), "offset": .integer(tensor.offset),
+          "bytes": tensor.byteCount.map { .integer($0) } ?? .null,
+        ]
+      })
+    object["sound"] = .bool(verdict.isSound)
+    object["faults"] = .array(verdict.faults.map { .string($0) })
+    return .object(object)
+  }
+}
+
+/// Whether a file is sound, and what is wrong with it if it is not.
+struct Verdict {
+  /// Values that were read.
+  let checkedValues: Int
+  /// Tensors that they belong to.
+  let checkedTensors: Int
+  /// Faults, one line each; none if the file is sound.
+  var faults: [String]
+  /// What is odd but no fault.
+  var remark: String?
+
+  var isSound: Bool { faults.isEmpty }
+
+  /// The verdict in a line.
+  var summary: String {
+    guard isSound else { return "DAMAGED" }
+    let end = remark.map { "; \($0)" } ?? ""
+    return "sound: all \(checkedValues) values of \(checkedTensors) tensors are finite" + end
   }
 
-  private static func json(_ value: GGUFValue) -> JSONValue {
-    if let integer = value.integer { return .integer(integer) }
-    if let number = value.double { return .number(number) }
-    if case .bool(let flag) = value { return .bool(flag) }
-    return .string("\(value)")
+  /// The fault of a tensor that holds values which are no numbers.
+  static func nonFinite(_ tensor: String, count: Int, first: Int) -> String {
+    "tensor \(tensor) has \(count) values that are NaN or infinite, the first at index \(first)"
   }
 }

@@ -52,6 +52,7 @@ struct RunCommand: AsyncParsableCommand {
 
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
+  @OptionGroup(title: "Sampling") var sampling: SamplingArguments
 
   func validate() throws {
     if raw, system != nil {
@@ -68,6 +69,7 @@ struct RunCommand: AsyncParsableCommand {
 
   func run() async throws {
     let text = try TextInput.read(argument: prompt, file: file, what: "prompt")
+    guard raw || !text.allSatisfy(\.isWhitespace) else { throw UsageError("the prompt is empty") }
     let output = RunOutput(streams: !json)
     do {
       try await Interrupts.cancelling { try await answer(text, output) }
@@ -79,7 +81,9 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ output: RunOutput) async throws {
     let languageModel = try await model.load()
-    let options = generation.options(logProbabilities: logprobs)
+    var options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
+    // Short enough to be typed again, and exact in every reader of JSON.
+    options.sampling.seed = options.sampling.seed ?? UInt64(UInt32.random(in: 0...UInt32.max))
     for try await event in events(of: languageModel, text, options) { try output.take(event) }
     guard let summary = output.summary else { throw CancellationError() }
     let result = RunResult(model: languageModel, transcript: output.transcript, summary: summary)

@@ -73,7 +73,7 @@ struct TokenizeCommand: AsyncParsableCommand {
     if output.usesColor { try output.writeLine(Self.colored(tokens, tokenizer) + "\n") }
     var table = Table(.init("#", .right), .init("ID", .right, style: .cyan), .init("PIECE"))
     for (index, token) in tokens.enumerated() {
-      table.append("\(index)", "\(token)", Self.piece(token, tokenizer).debugDescription)
+      table.append("\(index)", "\(token)", Self.quoted(tokenizer.bytes(of: token)))
     }
     for line in table.lines(for: output) { try output.writeLine(line) }
     note("\(tokens.count) tokens")
@@ -96,6 +96,16 @@ struct TokenizeCommand: AsyncParsableCommand {
 
   private static func piece(_ token: Int32, _ tokenizer: Tokenizer) -> String {
     String(decoding: tokenizer.bytes(of: token), as: UTF8.self)
+  }
+
+  /// The bytes in quotes; those that are only a part of a character as `\\xE4`.
+  private static func quoted(_ bytes: [UInt8]) -> String {
+    if let text = String(validating: bytes, as: UTF8.self) { return text.debugDescription }
+    let escaped = bytes.map { byte in
+      (0x20..<0x7F).contains(byte)
+        ? String(UnicodeScalar(byte)) : String(format: "\\x%02X", byte)
+    }
+    return "\"\(escaped.joined())\""
   }
 
   private static func ids(_ text: String, below limit: Int) throws -> [Int32] {

@@ -3,7 +3,9 @@ import Foretoken
 
 /// What to generate, and when to stop.
 struct GenerationArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
   var maxTokens = 512
 
   @Option(
@@ -34,20 +36,20 @@ struct GenerationArguments: ParsableArguments {
       valueName: "tokens"))
   var prefillChunk = 256
 
-  @OptionGroup(title: "Sampling") var sampling: SamplingArguments
-
   /// The library's options.
+  ///
   /// - Parameter logProbabilities: tokens to list beside each chosen one; nil for none.
-  func options(logProbabilities: Int? = nil) -> GenerationOptions {
+  func options(
+    sampling: SamplingOptions = .greedy, logProbabilities: Int? = nil
+  ) -> GenerationOptions {
     GenerationOptions(
-      maxTokens: maxTokens, sampling: sampling.options, stopStrings: stop,
+      maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
       decoding: decode, prefillChunk: prefillChunk)
   }
 
   func validate() throws {
     do {
-      // Token ids are checked again when the model is known.
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {
       throw ValidationError("\(error)")

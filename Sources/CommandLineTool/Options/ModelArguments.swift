@@ -18,7 +18,7 @@ struct ModelArguments: ParsableArguments {
       valueName: "tokens"))
   var context: Int?
 
-  @Option(help: "Type of cached keys and values: f16, f32 or q8.")
+  @Option(help: ArgumentHelp("Type of cached keys and values.", valueName: "type"))
   var kv: KVType = .f16
 
   func validate() throws {

@@ -32,7 +32,8 @@ final class ProgressLine: Sendable {
   /// - Parameter delay: shows nothing before this time, so that quick work leaves no flicker.
   init(_ stream: TextStream = .error, delay: Duration = .zero) {
     self.stream = stream
-    self.delay = delay
+    // What is worth no bar for a moment is worth no line in a log for longer than that.
+    self.delay = stream.isTerminal || delay == .zero ? delay : Self.plainInterval
     start = clock.now
   }
 

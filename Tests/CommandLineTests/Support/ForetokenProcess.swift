@@ -24,7 +24,6 @@ final class ForetokenProcess: Sendable {
   enum Output {
     case pipe
     case file(String)
-    case handle(FileHandle)
   }
 
   /// Time for one process, models loaded and text written on a busy machine included.
@@ -73,7 +72,6 @@ final class ForetokenProcess: Sendable {
     switch output {
     case .pipe: process.standardOutput = pipe
     case .file(let path): process.standardOutput = FileHandle(forWritingAtPath: path)
-    case .handle(let handle): process.standardOutput = handle
     }
     process.standardError = try FileHandle(forWritingTo: errorFile.url)
     parts = Parts(process: process, pipe: pipe)
