@@ -56,9 +56,11 @@ FT_INLINE __m256i duplicate_rows(const __m128i *rows) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows)), twice);
 }
 
-/// The numbers of two blocks side by side in each row's lane.
+/// The numbers of two blocks side by side in each row's lane; of one block and zeros where an
+/// activation group is a single block.
 FT_INLINE __m256i pair_rows(const __m128i *rows) {
-  const __m128i first = _mm_loadu_si128(rows), second = _mm_loadu_si128(rows + 1);
+  const __m128i first = _mm_loadu_si128(rows);
+  const __m128i second = FT_GROUP_BLOCKS > 1 ? _mm_loadu_si128(rows + 1) : _mm_setzero_si128();
   return _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second));
 }
 
@@ -179,10 +181,10 @@ FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
 /// INT4, INT5: total += (scale * products + offset * sum_k m[k] sum(a)) * activation scale, for
 /// the activation group whose offsets are `pairs`.
 FT_INLINE __m256 flush_affine(__m256 total, __m256i products, const ft_super_avx2 *super,
-                              const __m256i pairs[FT_GROUP_BLOCKS / 2], const int16_t *sums,
+                              const __m256i pairs[FT_GROUP_PAIRS], const int16_t *sums,
                               const float *activation_scale) {
   __m256i offsets = _mm256_madd_epi16(pairs[0], broadcast4(sums));
-  for (int t = 1; t < FT_GROUP_BLOCKS / 2; t++) {
+  for (int t = 1; t < FT_GROUP_PAIRS; t++) {
     offsets = _mm256_add_epi32(offsets, _mm256_madd_epi16(pairs[t], broadcast4(sums + 2 * t)));
   }
   const __m256 value = _mm256_add_ps(_mm256_mul_ps(super->scale, _mm256_cvtepi32_ps(products)),

@@ -155,8 +155,8 @@ FT_INLINE void multiply_group(bool five, const ft_matrix *matrix, const ft_forma
         next += block_bytes;
         values += block_values;
       }
-      __m256i pairs[FT_GROUP_BLOCKS / 2];
-      for (int t = 0; t < FT_GROUP_BLOCKS / 2; t++) {
+      __m256i pairs[FT_GROUP_PAIRS];
+      for (int t = 0; t < FT_GROUP_PAIRS; t++) {
         pairs[t] = pair_rows(&super.offsets[first + 2 * t]);
       }
       for (int32_t row = 0; row < rows; row++) {

@@ -51,13 +51,14 @@
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
 
-/// Columns that share one activation scale: 64, 128 or 256. Smaller groups round less and flush
+/// Columns that share one activation scale: 32, 64, 128 or 256. Smaller groups round less and flush
 /// the integer sums to float more often.
-#define FT_ACTIVATION_GROUP 64
+#define FT_ACTIVATION_GROUP 32
 #define FT_GROUP_BLOCKS (FT_ACTIVATION_GROUP / FT_BLOCK_COLUMNS)
 #define FT_GROUPS_PER_SUPER (FT_SUPER_COLUMNS / FT_ACTIVATION_GROUP)
-_Static_assert(FT_GROUP_BLOCKS >= 2 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
-               "activation groups are 64, 128 or 256 columns");
+#define FT_GROUP_PAIRS ((FT_GROUP_BLOCKS + 1) / 2)
+_Static_assert(FT_GROUP_BLOCKS >= 1 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
+               "activation groups are 32, 64, 128 or 256 columns");
 
 /// Activation rows that lie interleaved and that one pass over the weights serves.
 #define FT_TILE_ROWS 16
