@@ -123,7 +123,7 @@ extension RealModelTests {
     }
     try await settle(model)
     let task = Task {
-      try await Collected(model.generate("Once upon a time", options: .init(maxTokens: 4000)))
+      for try await _ in model.generate("Once upon a time", options: .init(maxTokens: 4000)) {}
     }
     task.cancel()
     _ = await task.result
