@@ -60,6 +60,7 @@ let package = Package(
     .target(
       name: "TestSupport", dependencies: ["Checkpoints"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter", cSettings: cSettings),
     .testTarget(
       name: "KernelTests", dependencies: ["Compute", "CKernels"], path: "Tests/KernelTests",
       swiftSettings: swiftSettings),
@@ -73,7 +74,8 @@ let package = Package(
       name: "TransformersTests", dependencies: ["Transformers", "Tokenization", "TestSupport"],
       path: "Tests/TransformersTests", swiftSettings: swiftSettings),
     .testTarget(
-      name: "DecodingTests", dependencies: ["Decoding", "Foretoken", "TestSupport"],
+      name: "DecodingTests",
+      dependencies: ["Decoding", "Foretoken", "TestSupport", "AllocationCounter"],
       path: "Tests/DecodingTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandLineTests",

@@ -1,0 +1,16 @@
+#ifndef ALLOCATION_COUNTER_H
+#define ALLOCATION_COUNTER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/// Whether allocations of this process are counted (Linux with glibc).
+bool ac_is_counting(void);
+
+/// Blocks that the calling thread has allocated so far.
+uint64_t ac_thread_allocations(void);
+
+/// Blocks that all threads have allocated so far.
+uint64_t ac_process_allocations(void);
+
+#endif
