@@ -41,7 +41,7 @@ struct ModelCommandTests {
       command: MountNamespace.command
     ).finish()
     #expect(outcome.status == 1)
-    #expect(outcome.error.contains("98.4 MB are needed"))
+    #expect(outcome.error.contains("has 8.4 MB left"))
     #expect(outcome.error.contains("FORETOKEN_HOME"))
   }
 

@@ -29,10 +29,13 @@ struct UsageTests {
     #expect(unexplained == [])
   }
 
+  /// Arguments without an explanation, those of the parser's own `help` left out.
   private static func unexplained(_ command: [String: Any]) -> [String] {
+    let name = command["commandName"] as? String ?? ""
+    guard name != "help" else { return [] }
     let own = (command["arguments"] as? [[String: Any]] ?? []).filter {
       ($0["abstract"] as? String ?? "").isEmpty
-    }.map { "\(command["commandName"] ?? "") \($0["valueName"] ?? "")" }
+    }.map { "\(name) \($0["valueName"] ?? "")" }
     return own + (command["subcommands"] as? [[String: Any]] ?? []).flatMap(unexplained)
   }
 
