@@ -35,8 +35,8 @@ format: ## Format the sources
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
 
-docs: setup ## Write the API documentation to Documentation/
-	@Scripts/docs.sh
+docs: build ## Write the API documentation to Documentation/
+	@Scripts/docs.sh "$(dir $(FORETOKEN))"
 
 clean: ## Remove everything that was built; models stay
 	rm -rf .build Documentation

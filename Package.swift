@@ -6,15 +6,6 @@ let strict = Context.environment["CI"] != nil
 let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 let cSettings: [CSetting] = strict ? [.treatAllWarnings(as: .error)] : []
 
-var dependencies: [Package.Dependency] = [
-  .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
-]
-// `make docs` alone needs the plugin; ordinary builds do not fetch it.
-if Context.environment["FORETOKEN_DOCS"] != nil {
-  dependencies.append(
-    .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"))
-}
-
 let package = Package(
   name: "Foretoken",
   platforms: [.macOS(.v15)],
@@ -22,7 +13,9 @@ let package = Package(
     .library(name: "Foretoken", targets: ["Foretoken"]),
     .executable(name: "foretoken", targets: ["CommandLineTool"]),
   ],
-  dependencies: dependencies,
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
   targets: [
     .systemLibrary(
       name: "CCrypto", path: "Sources/CCrypto", pkgConfig: "libcrypto",
