@@ -64,7 +64,8 @@ let package = Package(
       name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],
       path: "Tests/TokenizationTests", swiftSettings: swiftSettings),
     .testTarget(
-      name: "TransformersTests", dependencies: ["Transformers", "Tokenization", "TestSupport"],
+      name: "TransformersTests",
+      dependencies: ["Transformers", "CKernels", "TestSupport"],
       path: "Tests/TransformersTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "DecodingTests",

@@ -8,6 +8,7 @@
 #define ISA_UNDECIDED (-1)
 
 static _Atomic int current = ISA_UNDECIDED;
+static _Thread_local int forced = ISA_UNDECIDED;
 
 const char *ft_isa_name(ft_isa isa) {
   switch (isa) {
@@ -49,6 +50,7 @@ static ft_isa choose(void) {
 }
 
 ft_isa ft_isa_current(void) {
+  if (forced != ISA_UNDECIDED) return (ft_isa)forced;
   int isa = atomic_load_explicit(&current, memory_order_relaxed);
   if (isa == ISA_UNDECIDED) {
     isa = (int)choose();
@@ -59,6 +61,8 @@ ft_isa ft_isa_current(void) {
 
 bool ft_isa_force(ft_isa isa) {
   if (!ft_isa_available(isa)) return false;
-  atomic_store_explicit(&current, (int)isa, memory_order_relaxed);
+  forced = (int)isa;
   return true;
 }
+
+void ft_isa_unforce(void) { forced = ISA_UNDECIDED; }

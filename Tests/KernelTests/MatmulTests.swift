@@ -48,6 +48,7 @@ struct MatmulTests {
     arguments: TensorType.all, availableISAs)
   func exactProducts(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 1)
     for round in 0..<10 {
       let rows = Int.random(in: 1...41, using: &generator)
@@ -71,6 +72,7 @@ struct MatmulTests {
     arguments: TensorType.integer, availableISAs)
   func roundedProducts(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 2)
     let packed = try matrix(type, rows: 64, blocks: 19, seed: 7)
     let columns = packed.columns
@@ -99,6 +101,7 @@ struct MatmulTests {
     arguments: TensorType.all, availableISAs)
   func referenceLayout(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 3)
     let packed = try matrix(type, rows: 21, blocks: 45, seed: 8, reference: true)
     #expect(packed.matrix.layout == FT_LAYOUT_ROWS)
@@ -110,6 +113,7 @@ struct MatmulTests {
     "a row has the same bits in every batch", arguments: TensorType.all, availableISAs)
   func batchInvariance(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 4)
     let packed = try matrix(type, rows: 27, blocks: 18, seed: 9)
     let columns = packed.columns
@@ -134,6 +138,7 @@ struct MatmulTests {
     arguments: TensorType.all, availableISAs)
   func placementInvariance(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 5)
     let packed = try matrix(type, rows: 43, blocks: 11, seed: 10)
     let columns = packed.columns
@@ -179,6 +184,7 @@ struct MatmulTests {
       var results: [[UInt32]] = []
       for isa in availableISAs {
         try #require(ft_isa_force(ft_isa(rawValue: isa)))
+        defer { ft_isa_unforce() }
         results.append(try packed.multiply(x, batch: batch).bits)
       }
       for other in results.dropFirst() { #expect(other == results[0]) }
@@ -190,6 +196,7 @@ struct MatmulTests {
     arguments: TensorType.integer, availableISAs)
   func extremes(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     let patterns: [(Int) -> Float] = [
       { _ in 127 }, { _ in -127 }, { $0 % 2 == 0 ? 127 : -127 }, { $0 % 32 < 16 ? 127 : -127 },
     ]
@@ -207,6 +214,7 @@ struct MatmulTests {
     arguments: TensorType.all, availableISAs)
   func specialInputs(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 13)
     let packed = try matrix(type, rows: 10, blocks: 20, seed: 14)
     let columns = packed.columns
@@ -228,6 +236,7 @@ struct MatmulTests {
   @Test("damaged scales spoil their own row only", arguments: TensorType.integer, availableISAs)
   func damagedScales(type: TensorType, isa: UInt32) throws {
     try #require(ft_isa_force(ft_isa(rawValue: isa)))
+    defer { ft_isa_unforce() }
     var generator = SeededGenerator(seed: 15)
     let columns = type.columns(16)
     let x = randomActivations(columns, using: &generator)

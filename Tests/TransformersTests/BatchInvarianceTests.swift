@@ -1,3 +1,4 @@
+import CKernels
 import Checkpoints
 import TestSupport
 import Testing
@@ -140,4 +141,28 @@ func levelByLevel() throws {
     found += (0..<level.count).map { bits(output.logits($0)) }
   }
   for node in 0..<6 { #expect(found[node] == expected[node], "node \(node)") }
+}
+
+@Test(
+  "portable C keeps the same promise, and agrees with the vector code", arguments: KVType.allCases)
+func portableFallback(kv: KVType) throws {
+  for (index, synthetic) in SyntheticModel.variety.enumerated() {
+    let model = try synthetic.load()
+    func logits() throws -> [Float] {
+      let engine = try ForwardEngine(model: model, threads: 1, kv: kv)
+      return Array(
+        try engine.prefill((1...90).map { Int32($0) }, into: engine.makeCache()).logits(0))
+    }
+    let vector = try logits()
+    try #require(ft_isa_force(FT_ISA_PORTABLE))
+    defer { ft_isa_unforce() }
+    let portable = try logits()
+    let spread = vector.map { $0 * $0 }.reduce(0, +)
+    let error = zip(vector, portable).map { ($0 - $1) * ($0 - $1) }.reduce(0, +)
+    #expect((error / spread).squareRoot() < 0.02, "\(synthetic.architecture) \(synthetic.type)")
+    let proof = InvarianceProof(
+      model: model, kv: kv, threads: 1, plainThreads: 1, prefix: 70, nodes: 12,
+      seed: UInt64(index))
+    #expect(try proof.differingNodes() == [], "\(synthetic.architecture) \(synthetic.type)")
+  }
 }

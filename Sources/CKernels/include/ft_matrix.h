@@ -24,8 +24,11 @@ ft_isa ft_isa_current(void);
 const char *ft_isa_name(ft_isa isa);
 /// True if this machine and this build can run `isa`.
 bool ft_isa_available(ft_isa isa);
-/// Forces an instruction set (tests and benchmarks). Returns false if it is not available.
+/// Forces an instruction set for the calls of this thread (tests and benchmarks; other threads go
+/// on undisturbed). Returns false if it is not available.
 bool ft_isa_force(ft_isa isa);
+/// Ends what `ft_isa_force` began on this thread.
+void ft_isa_unforce(void);
 
 /// How the elements of a packed matrix lie in memory; chosen by `ft_matrix_plan`.
 typedef enum ft_layout {
