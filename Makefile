@@ -1,6 +1,7 @@
 # One build configuration for everything: release, with testing enabled. `make test` compiles
 # nothing again that `make demo` has built: `swift test` would add -enable-testing a second time,
-# which is another command line to the build system, so that it is told not to.
+# which is another command line to the build system, so that it is told not to. Tests run one after
+# another: engines keep every core busy, and two at once wait for each other's workers.
 SWIFT ?= swift
 CONFIGURATION := -c release -Xswiftc -enable-testing
 FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
@@ -22,7 +23,7 @@ demo: build ## Fetch the default model, write text, compare 1 thread with 2
 	@Scripts/demo.sh "$(FORETOKEN)"
 
 test: setup ## Run every test
-	$(SWIFT) test $(CONFIGURATION) --disable-testable-imports
+	$(SWIFT) test $(CONFIGURATION) --disable-testable-imports --no-parallel
 
 bench: build ## Measure the kernels and the default model on this machine
 	@"$(FORETOKEN)" bench kernels

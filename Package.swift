@@ -55,7 +55,8 @@ let package = Package(
       swiftSettings: swiftSettings),
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter", cSettings: cSettings),
     .testTarget(
-      name: "KernelTests", dependencies: ["Compute", "CKernels"], path: "Tests/KernelTests",
+      name: "KernelTests", dependencies: ["Compute", "CKernels", "TestSupport"],
+      path: "Tests/KernelTests",
       swiftSettings: swiftSettings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],

@@ -1,6 +1,5 @@
 #include "include/AllocationCounter.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -8,10 +7,8 @@
 // counts and hands on.
 
 static _Thread_local uint64_t thread_count;
-static _Atomic uint64_t process_count;
 
 uint64_t ac_thread_allocations(void) { return thread_count; }
-uint64_t ac_process_allocations(void) { return atomic_load(&process_count); }
 
 #if defined(__GLIBC__)
 
@@ -22,28 +19,23 @@ extern void *__libc_memalign(size_t, size_t);
 
 bool ac_is_counting(void) { return true; }
 
-static void count_one(void) {
-  ++thread_count;
-  atomic_fetch_add_explicit(&process_count, 1, memory_order_relaxed);
-}
-
 void *malloc(size_t size) {
-  count_one();
+  ++thread_count;
   return __libc_malloc(size);
 }
 
 void *calloc(size_t count, size_t size) {
-  count_one();
+  ++thread_count;
   return __libc_calloc(count, size);
 }
 
 void *realloc(void *block, size_t size) {
-  count_one();
+  ++thread_count;
   return __libc_realloc(block, size);
 }
 
 void *memalign(size_t alignment, size_t size) {
-  count_one();
+  ++thread_count;
   return __libc_memalign(alignment, size);
 }
 

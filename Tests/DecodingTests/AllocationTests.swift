@@ -41,21 +41,4 @@ extension RealModelTests {
       #expect(counts.dropFirst(4).allSatisfy { $0 == 0 }, "\(counts)")
     }
   }
-
-  @Test("the generation loop allocates a bounded number of blocks a token, for its events")
-  func eventsAllocateLittle() async throws {
-    let model = try await LoadedModels.shared.model("smollm2-135m")
-    func blocks(_ tokens: Int) async throws -> UInt64 {
-      let before = ac_process_allocations()
-      _ = try await Collected(
-        model.generate(
-          "Once upon a time", options: .init(maxTokens: tokens, ignoresEndOfText: true)))
-      return ac_process_allocations() - before
-    }
-    _ = try await blocks(40)
-    let few = try await blocks(10)
-    let many = try await blocks(50)
-    let each = Double(many - min(few, many)) / 40
-    #expect(each < 24, "\(each) blocks a token")
-  }
 }

@@ -1,4 +1,5 @@
 import CKernels
+import TestSupport
 import Testing
 
 /// One engine-less attention over written pages, against plain double-precision attention.
@@ -9,7 +10,7 @@ private struct AttentionCase {
 
   /// Largest difference of any output from the reference, relative to the largest value.
   func error(seed: UInt64) throws -> Double {
-    var random = SeededNumbers(state: seed)
+    var random = SeededGenerator(seed: seed)
     let width = Int(dimension)
     func rows(_ count: Int, _ scale: Float) -> [[Float]] {
       (0..<count).map { _ in (0..<width).map { _ in (random.unit() - 0.5) * scale } }
@@ -134,14 +135,6 @@ private struct AttentionCase {
       sum += term
     }
     return sum
-  }
-}
-
-private struct SeededNumbers {
-  var state: UInt64
-  mutating func unit() -> Float {
-    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-    return Float(state >> 40) / Float(1 << 24)
   }
 }
 

@@ -1,5 +1,6 @@
 import CKernels
 import Foundation
+import TestSupport
 import Testing
 
 // Instruction sets are forced for the whole process, so these tests run one after the other.

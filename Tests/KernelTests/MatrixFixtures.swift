@@ -1,20 +1,7 @@
 import CKernels
 import Foundation
+import TestSupport
 import Testing
-
-/// A seeded xorshift generator: the same matrices in every run.
-struct SeededGenerator: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-
-  mutating func next() -> UInt64 {
-    state ^= state << 13
-    state ^= state >> 7
-    state ^= state << 17
-    return state &* 0x2545_F491_4F6C_DD1D
-  }
-}
 
 /// Memory whose last byte is followed by a page that may not be touched.
 final class GuardedBuffer {

@@ -15,4 +15,7 @@ public struct SeededGenerator: RandomNumberGenerator {
     mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
     return mixed ^ (mixed >> 31)
   }
+
+  /// A float in 0..<1.
+  public mutating func unit() -> Float { Float(next() >> 40) / Float(1 << 24) }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -22,7 +23,7 @@ struct ByteLevelBPETests {
   func longWordsAgreeWithTextbook() throws {
     let merges = ["a b", "b a", "ab ab", "a a", "ba b", "aa ab", "abab ab", "b b", "aaab ba"]
     let tokenizer = try SmallTokenizers.byteLevel(merges: merges)
-    var random = SplitMix(state: 1)
+    var random = SeededGenerator(seed: 1)
     for length in [1, 2, 5, 23, 24, 25, 26, 40, 100, 400] {
       for _ in 0..<20 {
         let word = (0..<length).map { _ in Bool.random(using: &random) ? "a" : "b" }

@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 import Tokenization
 
@@ -116,7 +117,7 @@ struct ChatTemplateLimitsTests {
       {{ v[0:1] if v is iterable else v // 2 }}{% set ns.x = ns.x * 3 %}{% endfor %}{# c #}
       {% raw %}{{ x }}{% endraw %}{{ m(ns.x, b='é'.split('')) }}{{ [3, 1]|sort|join(', ')|tojson(indent=2) }}
       """.utf8)
-    var random = SplitMix(state: 21)
+    var random = SeededGenerator(seed: 21)
     var rendered = 0
     for _ in 0..<4000 {
       var bytes = seed

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -33,7 +34,7 @@ struct IncrementalDetokenizerTests {
 
   @Test("random bytes give what decoding at once gives, and every piece is whole")
   func agreesWithDecode() throws {
-    var random = SplitMix(state: 5)
+    var random = SeededGenerator(seed: 5)
     let alphabet: [UInt8] = [
       0x61, 0xC3, 0xA9, 0xE2, 0x82, 0xAC, 0xF0, 0x9F, 0x98, 0x80, 0xED, 0xF4,
     ]

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -48,7 +49,7 @@ struct PreTokenizerTests {
 
   @Test("every scanner moves on and loses nothing, whatever the bytes")
   func coversEverything() {
-    var random = SplitMix(state: 7)
+    var random = SeededGenerator(seed: 7)
     for preTokenizer in [PreTokenizer.gpt2, .smollm, .qwen2, .llama3] {
       for _ in 0..<300 {
         let count = Int.random(in: 1...40, using: &random)

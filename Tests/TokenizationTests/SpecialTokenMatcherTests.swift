@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -31,7 +32,7 @@ struct SpecialTokenMatcherTests {
   func agreesWithRepeatedCutting() throws {
     let texts = ["aaa", "ab", "bab", "a", "ba", "bbbb", "abba"]
     let matcher = try matcher(texts)
-    var random = SplitMix(state: 11)
+    var random = SeededGenerator(seed: 11)
     for _ in 0..<500 {
       let text = (0..<Int.random(in: 0...30, using: &random)).map { _ -> UInt8 in
         [97, 98, 99].randomElement(using: &random) ?? 97

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Tokenization
@@ -5,7 +6,7 @@ import Testing
 @Suite("Tokenizers on arbitrary input")
 struct TokenizerPropertyTests {
   /// Random bytes, or random scalars with many spaces, controls and special text among them.
-  private func randomText(_ random: inout SplitMix) -> [UInt8] {
+  private func randomText(_ random: inout SeededGenerator) -> [UInt8] {
     let count = Int.random(in: 0...200, using: &random)
     if Bool.random(using: &random) {
       return (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
@@ -29,7 +30,7 @@ struct TokenizerPropertyTests {
     arguments: ["gemma3-270m", "qwen2.5-coder-0.5b"])
   func roundTrip(model: String) async throws {
     let tokenizer = try await ModelTokenizers.shared.tokenizer(model)
-    var random = SplitMix(state: 42)
+    var random = SeededGenerator(seed: 42)
     for _ in 0..<500 {
       let text = randomText(&random)
       for parsesSpecial in [false, true] {
@@ -44,7 +45,7 @@ struct TokenizerPropertyTests {
 
   @Test("random SentencePiece vocabularies give any bytes back")
   func smallSentencePieceRoundTrip() throws {
-    var random = SplitMix(state: 3)
+    var random = SeededGenerator(seed: 3)
     let tokenizer = try SmallTokenizers.sentencePiece(pieces: [
       ("▁", -1), ("▁▁", -2), ("é", -3), ("th", -4), ("▁th", -1), ("x▁", -2), ("h▁▁t", -9),
     ])

@@ -18,7 +18,7 @@ struct InvarianceProof {
   /// Runs a random tree over a random prefix in one pass, and each leaf's path one token at a time
   /// in another engine; returns the nodes whose logits differ.
   func differingNodes() throws -> [Int] {
-    var random = SplitMix(seed: seed)
+    var random = SeededGenerator(seed: seed)
     let vocabulary = model.configuration.vocabularyCount
     let prompt = random.tokens(prefix, vocabulary: vocabulary)
     let tokens = random.tokens(nodes, vocabulary: vocabulary)
@@ -81,7 +81,7 @@ func treesMatchPlainDecodingOnRealModels(alias: String) async throws {
 func chunkingDoesNotMatter(kv: KVType) throws {
   for synthetic in SyntheticModel.variety {
     let model = try synthetic.load()
-    var random = SplitMix(seed: 3)
+    var random = SeededGenerator(seed: 3)
     let prompt = random.tokens(600, vocabulary: synthetic.vocabulary)
     var outcomes: Set<[UInt32]> = []
     for (chunk, threads) in [(1, 1), (7, 2), (64, 3), (512, 2), (512, 1)] {
@@ -97,7 +97,7 @@ func chunkingDoesNotMatter(kv: KVType) throws {
 func forestMatchesSingles() throws {
   let model = try SyntheticModel(architecture: .gemma3, layers: 6).load()
   let engine = try ForwardEngine(model: model, threads: 2)
-  var random = SplitMix(seed: 11)
+  var random = SeededGenerator(seed: 11)
   var batch = ForwardBatch()
   var expected: [[UInt32]] = []
   var caches: [KVCache] = []

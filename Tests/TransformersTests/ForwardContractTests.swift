@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import TestSupport
 import Testing
 
 @testable import Transformers
@@ -168,7 +169,7 @@ func referenceAgrees() throws {
   for synthetic in SyntheticModel.variety {
     let packed = try ForwardEngine(model: try synthetic.load(), threads: 2)
     let reference = try ForwardEngine(model: try synthetic.load(reference: true), threads: 1)
-    var random = SplitMix(seed: 1)
+    var random = SeededGenerator(seed: 1)
     let prompt = random.tokens(30, vocabulary: 131)
     let left = Array(try packed.prefill(prompt, into: packed.makeCache()).logits(0))
     let right = Array(try reference.prefill(prompt, into: reference.makeCache()).logits(0))

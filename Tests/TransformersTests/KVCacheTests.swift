@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Transformers
@@ -10,7 +11,7 @@ private func makeEngine(_ kv: KVType = .f16, context: Int? = nil) throws -> Forw
 @Test("committing a branch leaves what plain decoding leaves", arguments: KVType.allCases)
 func commitMatchesPlain(kv: KVType) throws {
   let engine = try makeEngine(kv)
-  var random = SplitMix(seed: 5)
+  var random = SeededGenerator(seed: 5)
   // Many rounds, so that branches are moved within and across pages.
   let drafted = engine.makeCache()
   let plain = engine.makeCache()

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import TestSupport
 
 @testable import Transformers
 
@@ -57,7 +58,7 @@ struct SyntheticModel {
       writer.set("gemma3.attention.sliding_window", .uint32(UInt32(window)))
     }
     for (key, value) in extra { writer.set(key, value) }
-    var random = SplitMix(seed: 7)
+    var random = SeededGenerator(seed: 7)
     for tensor in tensors where !dropped.contains(tensor.name) {
       let shape = reshaped[tensor.name] ?? tensor.shape
       try add(tensor.name, shape, tensor.isMatrix, to: &writer, &random)
@@ -104,7 +105,7 @@ struct SyntheticModel {
 
   private func add(
     _ name: String, _ shape: [Int], _ isMatrix: Bool, to writer: inout GGUFWriter,
-    _ random: inout SplitMix
+    _ random: inout SeededGenerator
   ) throws {
     let count = shape.reduce(1, *)
     let fits = shape[0] % (type.blockElements ?? 1) == 0
@@ -130,21 +131,7 @@ struct SyntheticModel {
   }
 }
 
-/// A small seeded generator, so that every failure can be repeated.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-  init(seed: UInt64) { state = seed }
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-  mutating func unit() -> Float { Float(next() >> 40) / Float(1 << 24) }
-}
-
-extension SplitMix {
+extension SeededGenerator {
   /// Random tokens of a vocabulary.
   mutating func tokens(_ count: Int, vocabulary: Int) -> [Int32] {
     (0..<count).map { _ in Int32(next() % UInt64(vocabulary)) }

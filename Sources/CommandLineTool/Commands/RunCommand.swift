@@ -81,9 +81,7 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ output: RunOutput) async throws {
     let languageModel = try await model.load()
-    var options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
-    // Short enough to be typed again, and exact in every reader of JSON.
-    options.sampling.seed = options.sampling.seed ?? UInt64(UInt32.random(in: 0...UInt32.max))
+    let options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
     for try await event in events(of: languageModel, text, options) { try output.take(event) }
     guard let summary = output.summary else { throw CancellationError() }
     let result = RunResult(model: languageModel, transcript: output.transcript, summary: summary)

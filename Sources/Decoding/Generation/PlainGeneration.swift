@@ -45,7 +45,8 @@ final class PlainGeneration {
     if options.ignoresEndOfText {
       for token in ends { sampling.logitBias[token] = -.infinity }
     }
-    let seed = sampling.seed ?? UInt64.random(in: 0...UInt64.max)
+    // 32 bits, so that a seed survives JSON readers that keep numbers as doubles.
+    let seed = sampling.seed ?? UInt64(UInt32.random(in: 0...UInt32.max))
     let method = try options.method()
     self.engine = engine
     self.conversation = conversation

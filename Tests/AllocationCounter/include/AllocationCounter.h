@@ -10,7 +10,4 @@ bool ac_is_counting(void);
 /// Blocks that the calling thread has allocated so far.
 uint64_t ac_thread_allocations(void);
 
-/// Blocks that all threads have allocated so far.
-uint64_t ac_process_allocations(void);
-
 #endif
