@@ -61,7 +61,8 @@ struct WeightLoader {
     do {
       let matrix = try PackedMatrix(
         type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool)
-      if name != "token_embd.weight" { file.file.adviseUnneeded(tensor.range) }
+      // Rows of a tied embedding that are looked up later come back from the file one by one.
+      file.file.adviseUnneeded(tensor.range)
       try progress(tensor.byteCount ?? 0)
       return matrix
     } catch let error as PackingError {
