@@ -21,10 +21,12 @@ public final class PackedMatrix: @unchecked Sendable {
   ///   - type: block format of `source`.
   ///   - reference: keep the file's rows and multiply with float activations: slow, and without
   ///     any rounding but the file's own.
+  ///   - packed: called with each range of bytes of `source` that is not needed any more, so that a
+  ///     mapped file does not stay in memory beside its packed copy.
   /// - Throws: `PackingError` if the shape or type does not fit, or memory is short.
   public init(
     type: ft_type, rows: Int, columns: Int, source: UnsafeRawBufferPointer, reference: Bool,
-    pool: WorkerPool
+    pool: WorkerPool, packed: (Range<Int>) -> Void = { _ in }
   ) throws(PackingError) {
     var plan = ft_matrix()
     guard let rows32 = Int32(exactly: rows), let columns32 = Int32(exactly: columns),
@@ -39,9 +41,20 @@ public final class PackedMatrix: @unchecked Sendable {
     plan.data = UnsafeRawPointer(storage.base)
     matrix = .allocate(capacity: 1)
     matrix.initialize(to: plan)
-    let job = PackingJob(matrix: matrix, target: storage.base, source: start)
-    pool.run { worker, workers in job.run(worker, workers) }
+    let groups = Int(ft_matrix_groups(matrix))
+    let groupBytes = needed / rows * Int(FT_GROUP_ROWS)
+    let slice = max(pool.workers, Self.sliceBytes / groupBytes)
+    for first in stride(from: 0, to: groups, by: slice) {
+      let job = PackingJob(
+        matrix: matrix, target: storage.base, source: start,
+        groups: first..<min(first + slice, groups))
+      pool.run { worker, workers in job.run(worker, workers) }
+      packed(first * groupBytes..<min((first + slice) * groupBytes, needed))
+    }
   }
+
+  /// Source bytes packed at a time.
+  private static let sliceBytes = 16 << 20
 
   deinit { matrix.deallocate() }
 }
@@ -51,11 +64,11 @@ private struct PackingJob: @unchecked Sendable {
   let matrix: UnsafeMutablePointer<ft_matrix>
   let target: UnsafeMutableRawPointer
   let source: UnsafeRawPointer
+  let groups: Range<Int>
 
   func run(_ worker: Int, _ workers: Int) {
-    let groups = Int(ft_matrix_groups(matrix))
-    let begin = groups * worker / workers
-    let end = groups * (worker + 1) / workers
+    let begin = groups.lowerBound + groups.count * worker / workers
+    let end = groups.lowerBound + groups.count * (worker + 1) / workers
     if begin < end { ft_matrix_pack(matrix, target, source, Int32(begin), Int32(end)) }
   }
 }

@@ -60,9 +60,12 @@ struct WeightLoader {
     let source = try file.bytes(of: tensor)
     do {
       let matrix = try PackedMatrix(
-        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool)
-      // Rows of a tied embedding that are looked up later come back from the file one by one.
-      file.file.adviseUnneeded(tensor.range)
+        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool
+      ) { done in
+        // Rows of a tied embedding that are looked up later come back from the file one by one.
+        let start = tensor.range.lowerBound
+        file.file.adviseUnneeded(start + done.lowerBound..<start + done.upperBound)
+      }
       try progress(tensor.byteCount ?? 0)
       return matrix
     } catch let error as PackingError {
