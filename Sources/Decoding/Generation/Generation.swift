@@ -69,7 +69,7 @@ final class Generation {
     summary = GenerationSummary(
       finishReason: .length, promptTokens: prompt.count, reusedTokens: reused, generatedTokens: 0,
       forwards: 0, forwardRows: 0, draftedTokens: 0, acceptedTokens: 0, prefillMilliseconds: 0,
-      decodeMilliseconds: 0, method: method.card,
+      decodeMilliseconds: 0, method: options.customDrafter?.name ?? method.card,
       guarantee: sampling.isGreedy ? method.guarantee : min(method.guarantee, verifier.guarantee),
       seed: seed)
   }

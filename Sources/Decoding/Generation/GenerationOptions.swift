@@ -50,6 +50,8 @@ public struct GenerationOptions: Sendable, Equatable {
   public var logProbabilities: Int?
   /// How drafts are made.
   public var speculation: SpeculationMethod
+  /// A drafter of the caller's own, instead of the one that `speculation` names.
+  public var customDrafter: DrafterKind?
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?

@@ -6,7 +6,8 @@ import Transformers
 ///
 /// A drafter serves one generation, on the engine's thread. Whatever it proposes, the output is the
 /// target's own: a drafter can only cost time. The shortest useful one is about thirty lines
-/// (CONTRIBUTING.md shows it); make it selectable with an entry in `DrafterRegistry`.
+/// (CONTRIBUTING.md shows it); use it through `GenerationOptions.customDrafter`, or give it a name in
+/// `DrafterRegistry`.
 ///
 /// The order of calls is `begin`, then for each step `propose` and `observe`, where a step in which
 /// the planner decodes plainly has no `propose`.

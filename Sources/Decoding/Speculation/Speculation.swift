@@ -97,14 +97,13 @@ extension GenerationOptions {
   func speculation(
     _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64
   ) throws -> Speculation? {
-    guard decoding == .plain, let entry = DrafterRegistry.entry(speculation.rawValue) else {
-      return nil
-    }
-    let drafter = try entry.make(setup)
+    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
+    guard decoding == .plain, let kind else { return nil }
+    let drafter = try kind.make(setup)
     return Speculation(
       drafter: drafter,
       verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
-      planner: FixedPlanner(), mostNodes: maximumDraft ?? entry.defaultNodes,
+      planner: FixedPlanner(), mostNodes: maximumDraft ?? kind.defaultNodes,
       promptCount: promptCount, sampling: sampling, seed: seed)
   }
 }
