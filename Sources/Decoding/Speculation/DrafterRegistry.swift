@@ -31,8 +31,9 @@ public enum DrafterRegistry {
   /// The drafter of this name; nil if there is none.
   public static func kind(_ name: String) -> DrafterKind? {
     switch name {
-    case "copy":
-      DrafterKind(name: name, defaultNodes: CopyDrafter.paperLength) { CopyDrafter($0) }
+    case "copy": .copy()
+    case "input": .input()
+    case "recycling": .recycling()
     default: nil
     }
   }
