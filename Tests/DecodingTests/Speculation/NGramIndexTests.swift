@@ -22,9 +22,11 @@ import Testing
   }
 
   // The multiplier 0 hashes the last token only and 1 the sum of all: nearly everything collides.
-  @Test("every occurrence is found, and nothing else, however bad the hash", arguments: [
-    UInt64(0), 1, 0xD1B5_4A32_D192_ED03,
-  ])
+  @Test(
+    "every occurrence is found, and nothing else, however bad the hash",
+    arguments: [
+      UInt64(0), 1, 0xD1B5_4A32_D192_ED03,
+    ])
   func agreesWithSearch(_ multiplier: UInt64) {
     var random = SeededGenerator(seed: 4)
     for length in 1...5 {
@@ -93,7 +95,7 @@ import Testing
         while index.count < count { index.append(Int32.random(in: 0..<kinds, using: &random)) }
         counts.append(index.probeCount)
       }
-      #expect(counts[1] < 16 * 100_000, "\(kinds) kinds of tokens")
+      #expect(counts[1] < 32 * 100_000, "\(kinds) kinds of tokens")
       // Ten times the tokens, about ten times the work.
       #expect(Double(counts[1]) < 13 * Double(counts[0]), "\(kinds) kinds of tokens")
     }
