@@ -71,7 +71,7 @@ final class LosslessnessHarness {
       for (place, sampling) in Self.samplings(index).enumerated()
       where (index + 3 * place) % 6 == turn {
         for (order, method) in methods.enumerated() {
-          let budget = Self.budgets[(index + 3 * place + order) % Self.budgets.count]
+          let budget = Self.budgets[(index + index / 6 + place + order) % Self.budgets.count]
           let planner: PlannerMode = (index + order).isMultiple(of: 5) ? .on : .off
           try await compare(model, prompt, sampling, method, budget: budget, planner: planner)
         }
