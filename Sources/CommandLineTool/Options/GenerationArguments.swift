@@ -32,6 +32,14 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
+        + "(default: none)",
+      valueName: "path"),
+    completion: .file())
+  var draftMemory: String?
+
+  @Option(
+    help: ArgumentHelp(
       "How the output is searched for: plain or a method of 'foretoken methods'.",
       valueName: "method"),
     completion: .list(MethodRegistry.availableValues(of: "--decode")))
@@ -52,6 +60,7 @@ struct GenerationArguments: ParsableArguments {
     GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
+      draftMemory: draftMemory,
       decoding: decode, prefillChunk: prefillChunk)
   }
 

@@ -55,6 +55,10 @@ public struct GenerationOptions: Sendable, Equatable {
   /// A text that the output is expected to resemble, such as the one to be edited: what `input`
   /// drafts from. It can only save time. nil for the last message of the prompt.
   public var prediction: String?
+  /// Path of the file that holds what the drafter learns: read if it is there, written when the
+  /// generation is over. nil to keep it in memory only. For methods that say so, such as
+  /// `recycling`.
+  public var draftMemory: String?
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?
@@ -73,6 +77,7 @@ public struct GenerationOptions: Sendable, Equatable {
     maxTokens: Int? = 512, sampling: SamplingOptions = .greedy, stopStrings: [String] = [],
     stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
     speculation: SpeculationMethod = .auto, prediction: String? = nil,
+    draftMemory: String? = nil,
     verification: VerificationMethod? = nil,
     maximumDraft: Int? = nil, planner: PlannerMode = .on, decoding: DecodingMethod = .plain,
     prefillChunk: Int = 256
@@ -85,6 +90,7 @@ public struct GenerationOptions: Sendable, Equatable {
     self.logProbabilities = logProbabilities
     self.speculation = speculation
     self.prediction = prediction
+    self.draftMemory = draftMemory
     self.verification = verification
     self.maximumDraft = maximumDraft
     self.planner = planner
@@ -121,6 +127,12 @@ public struct GenerationOptions: Sendable, Equatable {
     if let maximumDraft {
       let most = ForwardEngine.maximumRows - 1
       try check("maximum of drafted tokens", maximumDraft, 1...most, "1 to \(most)")
+    }
+    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
+    if let draftMemory, kind?.keepsMemory != true {
+      throw GenerationError.invalidOption(
+        name: "draft memory", value: "\(draftMemory) for \(speculation.rawValue)",
+        expected: "a method that keeps what it learns, such as recycling")
     }
     if let prediction {
       let most = Self.mostPredictionBytes

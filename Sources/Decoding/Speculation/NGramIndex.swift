@@ -66,8 +66,7 @@ final class NGramIndex {
   /// The entry of the n-gram that ends the sequence; nil if it was never followed by anything.
   func entryOfTail() -> Int? {
     guard count >= length else { return nil }
-    let end = count
-    let slot = probe(rolling) { isEqual($0, end) }
+    let slot = slot(ofTailBefore: count, hash: rolling)
     return slots[slot] < 0 ? nil : Int(slots[slot])
   }
 
@@ -75,7 +74,7 @@ final class NGramIndex {
   func entry(of key: ArraySlice<Int32>) -> Int? {
     guard key.count == length, capacity > 0 else { return nil }
     let hash = key.reduce(0) { $0 &* multiplier &+ Self.value($1) }
-    let slot = probe(hash) { tokens[$0 - length..<$0] == key }
+    let slot = probe(hash) { tokens, entry in tokens[entry - length..<entry] == key }
     return slots[slot] < 0 ? nil : Int(slots[slot])
   }
 
@@ -124,7 +123,7 @@ final class NGramIndex {
       rolling = rolling &* multiplier &+ Self.value(token)
       return
     }
-    let slot = probe(rolling) { isEqual($0, end) }
+    let slot = slot(ofTailBefore: end, hash: rolling)
     let known = slots[slot]
     previous.append(occurrence == .last ? known : -1)
     if known < 0 || occurrence == .last { slots[slot] = Int32(truncatingIfNeeded: end) }
@@ -146,7 +145,7 @@ final class NGramIndex {
       return
     }
     for end in stride(from: self.count - 1, through: max(count, length), by: -1) {
-      let slot = probe(hash(before: end)) { isEqual($0, end) }
+      let slot = slot(ofTailBefore: end, hash: hash(before: end))
       guard slots[slot] == Int32(truncatingIfNeeded: end) else { continue }
       if previous[end] >= 0 { slots[slot] = previous[end] } else { remove(slot) }
     }
@@ -161,31 +160,41 @@ final class NGramIndex {
   /// The slot that holds an entry for which `matches` says yes, or the empty one where the search
   /// ends. A fifth of the slots is always empty.
   @inline(__always)
-  private func probe(_ hash: UInt64, _ matches: (Int) -> Bool) -> Int {
-    var slot = home(of: hash)
-    while true {
-      probeCount += 1
-      let entry = slots[slot]
-      if entry < 0 || matches(Int(entry)) { return slot }
+  private func probe(_ hash: UInt64, _ matches: ([Int32], Int) -> Bool) -> Int {
+    // Copies of the references: the compiler need not ask at each turn whether somebody else
+    // changes the arrays meanwhile.
+    let slots = slots
+    let tokens = tokens
+    var slot = home(of: hash, among: slots.count)
+    var probes = 1
+    while slots[slot] >= 0, !matches(tokens, Int(slots[slot])) {
       slot += 1
       if slot == slots.count { slot = 0 }
+      probes += 1
+    }
+    probeCount += probes
+    return slot
+  }
+
+  /// The slot of the n-gram that ends before `end`.
+  private func slot(ofTailBefore end: Int, hash: UInt64) -> Int {
+    probe(hash) { tokens, entry in
+      for back in 1...length where tokens[entry - back] != tokens[end - back] { return false }
+      return true
     }
   }
 
   /// Where the search for a hash begins. The multiplication lifts the last token, which only the
   /// low bits of a polynomial know, into the high bits, which choose the slot.
-  private func home(of hash: UInt64) -> Int {
+  private func home(of hash: UInt64, among count: Int) -> Int {
     let mixed = (hash ^ (hash >> 29)) &* 0x9E37_79B9_7F4A_7C15
-    return Int(truncatingIfNeeded: mixed.multipliedFullWidth(by: UInt64(slots.count)).high)
-  }
-
-  private func isEqual(_ entry: Int, _ end: Int) -> Bool {
-    for back in 1...length where tokens[entry - back] != tokens[end - back] { return false }
-    return true
+    return Int(truncatingIfNeeded: mixed.multipliedFullWidth(by: UInt64(count)).high)
   }
 
   private func hash(before end: Int) -> UInt64 {
-    tokens[end - length..<end].reduce(0) { $0 &* multiplier &+ Self.value($1) }
+    var hash: UInt64 = 0
+    for index in (end - length)..<end { hash = hash &* multiplier &+ Self.value(tokens[index]) }
+    return hash
   }
 
   /// Empties a slot and moves up what was displaced beyond it, so that no search ends too early.
@@ -196,7 +205,7 @@ final class NGramIndex {
       next = next + 1 == slots.count ? 0 : next + 1
       let entry = Int(slots[next])
       guard entry >= 0 else { break }
-      let home = home(of: hash(before: entry))
+      let home = home(of: hash(before: entry), among: slots.count)
       guard distance(from: home, to: next) >= distance(from: hole, to: next) else { continue }
       slots[hole] = slots[next]
       hole = next
@@ -212,11 +221,14 @@ final class NGramIndex {
     capacity = count
     tokens.reserveCapacity(count)
     previous.reserveCapacity(count)
-    let old = slots
-    slots = [Int32](repeating: -1, count: count + count / 4 + 1)
-    for entry in old where entry >= 0 {
-      slots[probe(hash(before: Int(entry))) { _ in false }] = entry
+    var grown = [Int32](repeating: -1, count: count + count / 4 + 1)
+    for entry in slots where entry >= 0 {
+      var slot = home(of: hash(before: Int(entry)), among: grown.count)
+      while grown[slot] >= 0 { slot = slot + 1 == grown.count ? 0 : slot + 1 }
+      grown[slot] = entry
     }
+    probeCount += slots.count
+    slots = grown
   }
 
   private static func value(_ token: Int32) -> UInt64 { UInt64(UInt32(bitPattern: token)) &+ 1 }

@@ -336,4 +336,31 @@ extension RealModelTests {
     let found = try await PlainComparison.mean(model, sample, tokens: 40, .recycling())
     #expect(found >= 1.6, "\(found)")
   }
+
+  @Test("what one process learnt another one reads: the first answer is warm, and the same")
+  func recyclingMemory() async throws {
+    let url = try await TestModels.path("smollm2-135m")
+    let folder = try TemporaryFolder()
+    var options = GenerationOptions(maxTokens: 40, speculation: "recycling", planner: .off)
+    options.draftMemory = folder.path("table")
+    var runs: [Collected] = []
+    for _ in 0..<2 {
+      // Each model begins without a memory of its own.
+      let model = try await LanguageModel.load(url)
+      runs.append(try await Collected(model.generate("The sky is blue because", options: options)))
+    }
+    #expect(runs[0].tokens == runs[1].tokens)
+    let accepted = runs.map { $0.summary?.acceptedTokens ?? 0 }
+    #expect(accepted[1] > accepted[0], "\(accepted)")
+
+    try folder.write([1, 2, 3], to: "table")
+    let other = try await LanguageModel.load(url)
+    await #expect(throws: CheckpointError.self) {
+      try await Collected(other.generate("The sky", options: options))
+    }
+    options.speculation = "copy"
+    await #expect(throws: GenerationError.self) {
+      try await Collected(other.generate("The sky", options: options))
+    }
+  }
 }

@@ -50,7 +50,7 @@ final class CopyDrafter: Drafter {
     let tokenizer = setup.tokenizer
     self.init(
       settings: settings, index: index, isGated: setup.options.planner == .on,
-      expectedTokens: min(setup.options.maxTokens ?? 512, 8192),
+      expectedTokens: min(setup.options.maxTokens ?? 8192, 8192),
       isControl: { tokenizer.isControl($0) })
   }
 

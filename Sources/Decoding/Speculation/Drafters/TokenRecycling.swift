@@ -1,3 +1,4 @@
+import Foundation
 import Transformers
 
 /// Token Recycling: remembers which tokens the target held likely after each token, and drafts a
@@ -14,28 +15,42 @@ final class RecyclingDrafter: Drafter {
   let name = "recycling"
   let state: RecyclingState
   private let settings: RecyclingSettings
+  private let path: String?
   private var proposed = TokenTree()
   private var places: [Int] = []  // template node -> node of `proposed`, -1 where there is none
 
-  init(settings: RecyclingSettings, state: RecyclingState) {
+  init(settings: RecyclingSettings, state: RecyclingState, path: String? = nil) {
     self.settings = settings
     self.state = state
+    self.path = path
   }
 
-  convenience init(_ setup: DrafterSetup, settings: RecyclingSettings) {
+  convenience init(_ setup: DrafterSetup, settings: RecyclingSettings) throws {
     let successors = min(settings.successors, setup.vocabularyCount)
+    let path = setup.options.draftMemory
     let make = {
       RecyclingState(
-        matrix: RecyclingMatrix(
-          vocabularyCount: setup.vocabularyCount, successorCount: successors),
-        template: settings.template)
+        matrix: try Self.matrix(setup, successors: successors), template: settings.template)
     }
-    var state = make()
+    var state: RecyclingState
     if settings.keepsMatrix {
-      let kept = setup.modelMemory.value("recycling \(successors)", make: make)
-      if kept.template == settings.template { state = kept }
+      state = try setup.modelMemory.value("recycling \(successors) \(path ?? "")", make: make)
+      if state.template != settings.template {
+        state = RecyclingState(matrix: state.matrix, template: settings.template)
+      }
+    } else {
+      state = try make()
     }
-    self.init(settings: settings, state: state)
+    self.init(settings: settings, state: state, path: path)
+  }
+
+  private static func matrix(_ setup: DrafterSetup, successors: Int) throws -> RecyclingMatrix {
+    if let path = setup.options.draftMemory, FileManager.default.fileExists(atPath: path) {
+      return try RecyclingMatrix(
+        path: path, vocabularyCount: setup.vocabularyCount, successorCount: successors)
+    }
+    return RecyclingMatrix(
+      vocabularyCount: setup.vocabularyCount, successorCount: successors)
   }
 
   func begin(_ context: DraftContext) {
@@ -84,6 +99,10 @@ final class RecyclingDrafter: Drafter {
     for node in step.accepted { learn(Int(node), step.tree.tokens[Int(node)], step) }
   }
 
+  func end() throws {
+    if let path { try state.matrix.save(to: path) }
+  }
+
   private func learn(_ node: Int, _ token: Int32, _ step: DraftObservation) {
     let successors = step.logits.topTokens(after: node, count: state.matrix.successorCount)
     state.matrix.learn(token, successors: successors)
@@ -123,9 +142,9 @@ public struct RecyclingSettings: Sendable, Equatable {
 extension DrafterKind {
   /// Token Recycling (arXiv 2408.08696): a tree of the successors that the target gave before.
   public static func recycling(_ settings: RecyclingSettings = .init()) -> DrafterKind {
-    DrafterKind(name: "recycling", defaultNodes: settings.template.count) {
-      RecyclingDrafter($0, settings: settings)
-    }
+    DrafterKind(
+      name: "recycling", defaultNodes: settings.template.count, keepsMemory: true
+    ) { try RecyclingDrafter($0, settings: settings) }
   }
 }
 
