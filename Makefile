@@ -25,10 +25,12 @@ demo: build ## Fetch the default model, write text, compare 1 thread with 2
 test: setup ## Run every test
 	$(SWIFT) test $(CONFIGURATION) --disable-testable-imports --no-parallel
 
-bench: build ## Measure the kernels and the default model on this machine
+bench: build ## Measure kernels, the default model and speculation on this machine
 	@"$(FORETOKEN)" bench kernels
 	@echo
 	@"$(FORETOKEN)" bench model
+	@echo
+	@"$(FORETOKEN)" bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 1
 
 format: ## Format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

@@ -31,11 +31,14 @@ struct ModelArguments: ParsableArguments {
   }
 
   /// Loads the model, fetching it first if need be; shows progress on standard error.
-  func load() async throws -> LanguageModel {
+  func load() async throws -> LanguageModel { try await load(named: selection.model) }
+
+  /// Loads a model of another name with the same settings.
+  func load(named name: String) async throws -> LanguageModel {
     let reporter = LoadReporter()
     defer { reporter.finish() }
     return try await LanguageModel.load(
-      selection.model, options: .init(threads: threads, kv: kv, context: context),
+      name, options: .init(threads: threads, kv: kv, context: context),
       progress: reporter.report)
   }
 }

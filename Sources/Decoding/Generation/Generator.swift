@@ -30,7 +30,7 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
-  private let drafterMemory = DrafterMemory()
+  private var drafterMemories: [String: DrafterMemory] = [:]
 
   /// Takes over an engine.
   ///
@@ -64,12 +64,14 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - conversation: keeps the keys and values for the next turn of this conversation. A turn
   ///     that is still being answered is cancelled.
+  ///   - memory: name of the memory in which drafters keep what they learn. Generations of another
+  ///     name learn nothing from this one, so that measurements do not help each other.
   public nonisolated func generate(
     _ prompt: [Int32], options: GenerationOptions = .init(),
-    conversation: ConversationID? = nil
+    conversation: ConversationID? = nil, memory: String = ""
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     let channel = EventChannel()
-    Task { await run(prompt, options, conversation, channel) }
+    Task { await run(prompt, options, conversation, memory, channel) }
     return channel.stream()
   }
 
@@ -78,6 +80,9 @@ public actor Generator {
     guard let state = conversations.removeValue(forKey: conversation) else { return }
     if state.answer == nil { state.cache.release() }
   }
+
+  /// Forgets what drafters have learnt in the memory of this name.
+  public func forgetMemory(_ memory: String = "") { drafterMemories[memory] = nil }
 
   /// Pages of key/value memory that are in use.
   public var usedPages: Int { engine.usedPages }
@@ -88,7 +93,7 @@ public actor Generator {
   // MARK: Running
 
   private func run(
-    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?,
+    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?, _ memory: String,
     _ channel: EventChannel
   ) async {
     let conversation = await claim(id, channel)
@@ -97,7 +102,7 @@ public actor Generator {
     do {
       let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: drafterMemory)
+        options: options, memory: drafterMemory(memory))
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -106,6 +111,13 @@ public actor Generator {
     // The pages are free before the reader sees the end of the stream.
     giveBack(conversation, id)
     channel.finish(throwing: failure)
+  }
+
+  private func drafterMemory(_ name: String) -> DrafterMemory {
+    if let known = drafterMemories[name] { return known }
+    let memory = DrafterMemory()
+    drafterMemories[name] = memory
+    return memory
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
