@@ -35,6 +35,8 @@ public actor Generator {
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
   private let drafterMemory = DrafterMemory()
+  private let planning: PlanningMemory
+  private let draftModel: DraftModel?
 
   /// Takes over an engine.
   ///
@@ -42,9 +44,13 @@ public actor Generator {
   ///   - engine: made on the executor's thread, and used by nobody else.
   ///   - tokenizer: the tokenizer of the engine's model.
   ///   - executor: the engine's thread.
+  ///   - draftModel: a smaller model that may draft, on the same thread.
+  ///   - costCurves: where the engine's cost curve is kept between processes; nil to measure it in
+  ///     each process that plans.
   /// - Throws: `GenerationError.vocabularyMismatch`.
   public init(
-    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor
+    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor,
+    draftModel: sending DraftModel? = nil, costCurves: CostCurveStore? = nil
   ) throws {
     let model = engine.model.configuration
     guard tokenizer.vocabularyCount <= model.vocabularyCount else {
@@ -58,6 +64,8 @@ public actor Generator {
     kv = engine.kv
     threads = engine.threads
     self.engine = engine
+    self.draftModel = draftModel
+    planning = PlanningMemory(store: costCurves)
   }
 
   /// Starts a generation and returns its events.
@@ -103,7 +111,7 @@ public actor Generator {
     do {
       let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: drafterMemory)
+        options: options, memory: drafterMemory, planning: planning, draftModel: draftModel)
       failure = await drive(generation, channel)
     } catch {
       failure = error
