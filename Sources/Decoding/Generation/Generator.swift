@@ -20,6 +20,10 @@ public actor Generator {
   public nonisolated let configuration: ModelConfiguration
   /// Most tokens of one sequence, prompt and output together.
   public nonisolated let contextLimit: Int
+  /// Type of cached keys and values.
+  public nonisolated let kv: KVType
+  /// Worker threads of a pass.
+  public nonisolated let threads: Int
 
   /// The engine's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -30,7 +34,9 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
-  private var drafterMemories: [String: DrafterMemory] = [:]
+  private var memories: [String: SpeculationMemory] = [:]
+  private let costCurves: CostCurveStore?
+  private let draftModel: DraftModel?
 
   /// Takes over an engine.
   ///
@@ -38,9 +44,13 @@ public actor Generator {
   ///   - engine: made on the executor's thread, and used by nobody else.
   ///   - tokenizer: the tokenizer of the engine's model.
   ///   - executor: the engine's thread.
+  ///   - draftModel: a smaller model that may draft, on the same thread.
+  ///   - costCurves: where the engine's cost curve is kept between processes; nil to measure it in
+  ///     each process that plans.
   /// - Throws: `GenerationError.vocabularyMismatch`.
   public init(
-    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor
+    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor,
+    draftModel: sending DraftModel? = nil, costCurves: CostCurveStore? = nil
   ) throws {
     let model = engine.model.configuration
     guard tokenizer.vocabularyCount <= model.vocabularyCount else {
@@ -51,7 +61,11 @@ public actor Generator {
     self.executor = executor
     configuration = model
     contextLimit = engine.contextLimit
+    kv = engine.kv
+    threads = engine.threads
     self.engine = engine
+    self.draftModel = draftModel
+    self.costCurves = costCurves
   }
 
   /// Starts a generation and returns its events.
@@ -64,8 +78,8 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - conversation: keeps the keys and values for the next turn of this conversation. A turn
   ///     that is still being answered is cancelled.
-  ///   - memory: name of the memory in which drafters keep what they learn. Generations of another
-  ///     name learn nothing from this one, so that measurements do not help each other.
+  ///   - memory: name of the memory in which drafters and planners keep what they learn. Generations
+  ///     of another name learn nothing from this one, so that measurements do not help each other.
   public nonisolated func generate(
     _ prompt: [Int32], options: GenerationOptions = .init(),
     conversation: ConversationID? = nil, memory: String = ""
@@ -81,8 +95,8 @@ public actor Generator {
     if state.answer == nil { state.cache.release() }
   }
 
-  /// Forgets what drafters have learnt in the memory of this name.
-  public func forgetMemory(_ memory: String = "") { drafterMemories[memory] = nil }
+  /// Forgets what drafters and planners have learnt in the memory of this name.
+  public func forgetMemory(_ memory: String = "") { memories[memory] = nil }
 
   /// Pages of key/value memory that are in use.
   public var usedPages: Int { engine.usedPages }
@@ -100,9 +114,11 @@ public actor Generator {
     activeCount += 1
     var failure: (any Error)?
     do {
+      let shared = speculationMemory(memory)
       let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: drafterMemory(memory))
+        options: options, memory: shared.drafters, planning: shared.planning,
+        draftModel: draftModel)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -113,10 +129,16 @@ public actor Generator {
     channel.finish(throwing: failure)
   }
 
-  private func drafterMemory(_ name: String) -> DrafterMemory {
-    if let known = drafterMemories[name] { return known }
-    let memory = DrafterMemory()
-    drafterMemories[name] = memory
+  /// What drafters and planners keep between generations.
+  private struct SpeculationMemory {
+    let drafters = DrafterMemory()
+    let planning: PlanningMemory
+  }
+
+  private func speculationMemory(_ name: String) -> SpeculationMemory {
+    if let known = memories[name] { return known }
+    let memory = SpeculationMemory(planning: PlanningMemory(store: costCurves))
+    memories[name] = memory
     return memory
   }
 

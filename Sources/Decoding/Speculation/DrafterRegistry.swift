@@ -33,6 +33,10 @@ public enum DrafterRegistry {
     switch name {
     case "copy":
       DrafterKind(name: name, defaultNodes: CopyDrafter.paperLength) { CopyDrafter($0) }
+    case "draft-model":
+      DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
+        try DraftModelDrafter($0)
+      }
     default: nil
     }
   }
