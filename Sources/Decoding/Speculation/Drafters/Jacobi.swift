@@ -229,6 +229,9 @@ struct NGramPool {
 
   init(capacity: Int) { index = SecondChanceIndex(capacity: capacity) }
 
+  /// Number of n-grams.
+  var count: Int { index.count }
+
   /// Takes in every n-gram of a run; the latest of equal beginnings stays.
   mutating func learn(_ run: ArraySlice<Int32>) {
     guard run.count > Self.keyLength else { return }

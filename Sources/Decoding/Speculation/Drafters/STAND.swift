@@ -95,7 +95,9 @@ final class STANDDrafter: Drafter {
 
   private func learn(_ step: DraftObservation, node: Int, _ before: ArraySlice<Int32>) {
     let logits = step.logits[node]
-    guard let normaliser = ElementaryFunctions.logSumExp(logits), normaliser.isFinite else { return }
+    guard let normaliser = ElementaryFunctions.logSumExp(logits), normaliser.isFinite else {
+      return
+    }
     learnt.removeAll(keepingCapacity: true)
     for token in TopTokens.largest(store.width, of: logits) {
       let probability = ElementaryFunctions.exp(Double(logits[Int(token)]) - normaliser)

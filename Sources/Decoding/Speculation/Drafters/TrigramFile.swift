@@ -13,7 +13,7 @@ extension TrigramTable {
 
   private static let magic: [UInt8] = Array("FTTRIGR1".utf8)
   private static let headerBytes = 32
-  private static let weightUnit: Float = 1 << 14
+  private static let weightUnit: Float = 16_384
   // Three tokens of a tri-gram in one sortable word.
   private static let tokenBits = 21
   private static let tokenMask = UInt64(1 << tokenBits - 1)

@@ -115,7 +115,7 @@ public final class TrigramTable {
 
   /// Sets all successors of a pair: the heaviest `successorLimit` of them, which must be sorted by
   /// falling weight, then rising id.
-  func set(_ key: UInt64, _ sorted: some Collection<(token: Int32, weight: Float)>) {
+  func set(_ key: UInt64, _ sorted: [(token: Int32, weight: Float)]) {
     let place = index.place(of: key) ?? insert(key)
     let base = place * successorLimit
     for (rank, successor) in sorted.prefix(successorLimit).enumerated() {
@@ -147,7 +147,8 @@ public final class TrigramTable {
   private func moveUp(_ rank: Int, base: Int) {
     var at = base + rank
     while at > base,
-      weights[at] > weights[at - 1] || (weights[at] == weights[at - 1] && tokens[at] < tokens[at - 1])
+      weights[at] > weights[at - 1]
+        || (weights[at] == weights[at - 1] && tokens[at] < tokens[at - 1])
     {
       weights.swapAt(at, at - 1)
       tokens.swapAt(at, at - 1)
