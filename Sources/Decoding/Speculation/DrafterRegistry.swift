@@ -37,6 +37,9 @@ public enum DrafterRegistry {
       DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
         try DraftModelDrafter($0)
       }
+    case "aded": .aded()
+    case "jacobi": .jacobi()
+    case "stand": .stand()
     default: nil
     }
   }
