@@ -6,7 +6,8 @@ import Testing
 @Suite("prices of speculation")
 struct SpecPricingTests {
   private func cost(_ each: Double) -> RelativeCost {
-    RelativeCost([1, 2, 64].map { ($0, 1 + each * Double($0 - 1)) })
+    RelativeCost(
+      curve: CostCurve(memory: 0, fixed: (1 - each) * 1000, perRow: each * 1000))
   }
 
   private func pricing(_ steps: [SpecStep], _ cost: RelativeCost) -> SpecPricing {
@@ -20,8 +21,10 @@ struct SpecPricingTests {
   ]
 
   @Test("costs between measured rows are on a line, and go on after the last")
-  func interpolation() {
-    let cost = RelativeCost([(1, 10), (2, 12), (4, 20), (8, 40)])
+  func interpolation() throws {
+    let times = [(1, 10.0), (2, 12), (4, 20), (8, 40)]
+    let curve = CostCurve(times.map { .init(rows: $0.0, microseconds: $0.1) })
+    let cost = RelativeCost(curve: try #require(curve))
     #expect(cost(1) == 1)
     #expect(cost(2) == 1.2)
     #expect(abs(cost(3) - 1.6) < 1e-12)

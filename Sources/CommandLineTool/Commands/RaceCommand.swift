@@ -103,6 +103,13 @@ struct RaceCommand: AsyncParsableCommand {
     limit: Int, memory: String
   ) async throws -> Lap {
     var options = generation.options(sampling: sampling.options)
+    if method == SpeculationMethod.none.rawValue {
+      // What is said about drafts is not about plain decoding.
+      options.draftMemory = nil
+      options.maximumDraft = nil
+    } else {
+      options.prediction = try generation.predictionText()
+    }
     options.speculation = SpeculationMethod(rawValue: method)
     options.sampling.seed = seed
     options.maxTokens = limit

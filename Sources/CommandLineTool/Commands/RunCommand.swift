@@ -73,6 +73,7 @@ struct RunCommand: AsyncParsableCommand {
   }
 
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
+    let prediction = try generation.predictionText()
     let languageModel = try await model.load()
     let tokens = try input.tokens(text, for: languageModel)
     // The samples are turns of one conversation: prompt and drafters' memory are shared.
@@ -82,6 +83,7 @@ struct RunCommand: AsyncParsableCommand {
     for index in 0..<samples.total {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
+      options.prediction = prediction
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       let output = RunOutput(
         streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,

@@ -28,6 +28,19 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A text that the output will resemble, such as the one to be edited, for --speculate input. "
+        + "(default: the prompt's last message)", valueName: "path"),
+    completion: .file())
+  var prediction: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
+        + "(default: none)",
+      valueName: "path"),
+    completion: .file())
+  var draftMemory: String?
+
       "How drafts are tested: greedy, coupled (the text of plain decoding, sampled too) or "
         + "rejection (another sample of the same distribution). (default: greedy at temperature "
         + "0, else coupled)", valueName: "verifier"))
@@ -68,11 +81,20 @@ struct GenerationArguments: ParsableArguments {
     GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
-      verification: verify, maximumDraft: maxDraft, planner: planner, decoding: decode,
-      prefillChunk: prefillChunk)
+      draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
+      decoding: decode, prefillChunk: prefillChunk)
+  }
+
+  /// The text of --prediction; nil if there is none.
+  /// - Throws: `InputError` for a file that cannot be read.
+  func predictionText() throws -> String? {
+    try prediction.map { try TextInput.read(argument: nil, file: $0, what: "prediction") }
   }
 
   func validate() throws {
+    if prediction != nil, speculate != "input" {
+      throw ValidationError("--prediction is what --speculate input drafts from; add that option")
+    }
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {

@@ -18,6 +18,13 @@ struct ModelArguments: ParsableArguments {
       valueName: "tokens"))
   var context: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "A smaller model of the same vocabulary that drafts, for --speculate draft-model. "
+        + "(default: none)", valueName: "model"),
+    completion: .custom(ModelCompletion.candidates))
+  var draft: String?
+
   @Option(help: ArgumentHelp("Type of cached keys and values.", valueName: "type"))
   var kv: KVType = .f16
 
@@ -38,7 +45,7 @@ struct ModelArguments: ParsableArguments {
     let reporter = LoadReporter()
     defer { reporter.finish() }
     return try await LanguageModel.load(
-      name, options: .init(threads: threads, kv: kv, context: context),
+      name, options: .init(threads: threads, kv: kv, context: context, draft: draft),
       progress: reporter.report)
   }
 }

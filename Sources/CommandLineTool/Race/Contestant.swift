@@ -56,10 +56,14 @@ struct RaceResult {
   let seed: UInt64
   let promptTokens: Int
 
-  /// Speed of the first as a multiple of the second's; nil if one is too short to have a speed.
+  /// Speed of the first as a multiple of the second's: the median of the ratios of two runs that
+  /// followed each other, so that what else the machine did hit both. nil if one is too short to
+  /// have a speed.
   var ratio: Double? {
-    let (one, other) = (first.rates.median, second.rates.median)
-    return one > 0 && other > 0 ? one / other : nil
+    let ratios = zip(first.laps, second.laps).map { one, other in
+      one.summary.decodeTokensPerSecond / other.summary.decodeTokensPerSecond
+    }
+    return ratios.allSatisfy { $0.isFinite && $0 > 0 } ? Samples(ratios).median : nil
   }
 
   /// Index of the first token in which two runs differ, whoever made them; nil if all agree.

@@ -83,8 +83,8 @@ struct RaceView {
   private var ratioLine: String {
     let ratio = stream.styled(readableRatio(result.ratio), .bold)
     let repeats = result.first.laps.count
-    let how = repeats == 1 ? "one run each" : "medians of \(repeats) runs each, in turns"
-    return "ratio \(ratio) (\(result.first.name) to \(result.second.name), \(how))"
+    let how = repeats == 1 ? "one run each" : "median of \(repeats) pairs of runs"
+    return "ratio \(ratio) (\(result.first.name) : \(result.second.name), \(how))"
   }
 
   private var agreement: String {

@@ -41,7 +41,8 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Methods, separated by commas. (default: all that can be selected)", valueName: "names"))
+      "Methods, separated by commas. (default: all that can be selected, draft-model with --draft)",
+      valueName: "names"))
   var methods: String?
 
   @Option(
@@ -199,6 +200,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
     settings.temperatures = try parsedTemperatures()
     settings.maxTokens = maxTokens
     settings.maxDraft = maxDraft
+    settings.draft = model.draft
     settings.threads = model.threads
     settings.context = model.context
     settings.kv = model.kv.rawValue
@@ -228,10 +230,13 @@ struct BenchSpecCommand: AsyncParsableCommand {
     }
   }
 
+  /// The method that needs a second model.
+  private static let draftModel = "draft-model"
+
   private func methodNames() throws -> [String] {
     guard let methods else {
       return MethodRegistry.availableValues(of: "--speculate").filter {
-        !["auto", "none"].contains($0)
+        !["auto", "none"].contains($0) && ($0 != Self.draftModel || model.draft != nil)
       }
     }
     let names = Self.list(methods)

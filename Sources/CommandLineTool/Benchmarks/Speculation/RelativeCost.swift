@@ -3,36 +3,23 @@ import Foretoken
 
 /// Cost of a forward pass by its rows, as a multiple of the cost of one row.
 struct RelativeCost: Sendable, Equatable, Codable {
-  /// Rows and cost, ascending; the first is one row at cost 1.
-  let points: [Point]
+  /// The measured times.
+  let curve: CostCurve
 
-  struct Point: Sendable, Equatable, Codable {
-    let rows: Int
-    let cost: Double
-  }
-
-  /// - Parameter times: time of each number of rows, ascending; divided by the first.
-  init(_ times: [(rows: Int, time: Double)]) {
-    let unit = times.first.map(\.time) ?? 1
-    points = times.map { Point(rows: $0.rows, cost: $0.time / max(unit, .leastNormalMagnitude)) }
-  }
-
-  /// Cost of `rows` rows: linear between the measured points, and after the last two.
+  /// Cost of `rows` rows.
   func callAsFunction(_ rows: Int) -> Double {
-    guard let first = points.first, points.count > 1, rows > first.rows else { return 1 }
-    let next = points.firstIndex { $0.rows >= rows } ?? points.count - 1
-    let (low, high) = (points[next - 1], points[next])
-    let slope = (high.cost - low.cost) / Double(high.rows - low.rows)
-    return low.cost + slope * Double(rows - low.rows)
+    curve.microseconds(rows: rows) / curve.microseconds(rows: 1)
   }
 
-  private static let measuredRows = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64]
-  private static let repeats = 7
+  /// Measured sizes with their costs.
+  var points: [(rows: Int, cost: Double)] { curve.points.map { ($0.rows, self($0.rows)) } }
+
+  /// Time that measuring may take, in microseconds: more than a generation would wait for.
+  private static let measuringTime = 4_000_000.0
   /// Tokens that every row sees, as in a conversation under way.
   private static let context = 256
 
-  /// Measures a model: medians of several passes of each size, sizes taking turns.
-  ///
+  /// Measures a model.
   /// - Throws: errors of the file, the weights or the engine.
   static func measure(path: String, threads: Int?, kv: KVType) async throws -> RelativeCost {
     try await ThreadExecutor(name: "foretoken.cost").perform { isCancelled in
@@ -46,32 +33,24 @@ struct RelativeCost: Sendable, Equatable, Codable {
         (0..<count).map { Int32(($0 * 7919 + 13) % vocabulary) }
       }
       _ = try engine.prefill(tokens(context), into: cache)
-      var times = measuredRows.map { _ in [Double]() }
       var batch = ForwardBatch()
-      for round in 0...repeats {
-        for (index, rows) in measuredRows.enumerated() {
-          if isCancelled() { throw CancellationError() }
-          batch.removeAll()
-          batch.append(chain: tokens(rows), to: cache, logits: .all)
-          let time = try seconds { _ = try engine.forward(batch) }
-          cache.rollback()
-          // The first round warms up.
-          if round > 0 { times[index].append(time) }
-        }
+      let curve = try CostCurve.measure(time: measuringTime) { rows in
+        if isCancelled() { throw CancellationError() }
+        batch.removeAll()
+        batch.append(chain: tokens(rows), to: cache, logits: .all)
+        defer { cache.rollback() }
+        return try seconds { _ = try engine.forward(batch) } * 1e6
       }
-      return RelativeCost(zip(measuredRows, times).map { ($0, Samples($1).median) })
+      return RelativeCost(curve: curve)
     }
   }
 
-  /// An 8-core Zen 3 desktop with DDR4-3200: max(T_mem, T_0 + n T_c) with 44.8 GB/s for all cores
-  /// and 150 GMAC/s per core, where a machine of two cores was measured to have 37.4 GB/s, 115
-  /// GMAC/s, and T_mem, T_0, T_c of 207, 76 and 57 µs on a Q4_K matrix of 13.8 M weights.
+  /// An 8-core Zen 3 desktop with DDR4-3200: 44.8 GB/s for all cores and 150 GMAC/s per core, where
+  /// a machine of two cores was measured to have 37.4 GB/s, 115 GMAC/s, and 207 µs for reading, 76
+  /// µs and 57 µs a row for computing on a Q4_K matrix of 13.8 M weights.
   static let eightCores: RelativeCost = {
-    let memory = 207.0 * 37.4 / 44.8
     let compute = 2.0 * 115 / (8 * 150)
     return RelativeCost(
-      [1, 2, 4, 8, 12, 14, 16, 24, 32, 48, 64].map { rows in
-        (rows, max(memory, (76 + 57 * Double(rows)) * compute))
-      })
+      curve: CostCurve(memory: 207.0 * 37.4 / 44.8, fixed: 76 * compute, perRow: 57 * compute))
   }()
 }

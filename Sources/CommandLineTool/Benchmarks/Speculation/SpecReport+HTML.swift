@@ -35,7 +35,7 @@ extension SpecReport {
     return [
       "<h2>\(escaped(model)), temperature \(readable(temperature))</h2>", legend,
       "<h3>Speed as a multiple of plain decoding’s</h3>",
-      chart("ratio to plain", own, reference: (1, "plain")) { ($0.ratio, $0.pricing.bound) },
+      chart("ratio to plain", own, reference: (1, "plain")) { ($0.ratio, $0.bound) },
       "<p class=\"note\">The mark on a bar is its bound.</p>",
       "<h3>Tokens per forward pass</h3>",
       chart("tokens per forward pass", own, reference: (1, "plain")) {
@@ -43,7 +43,7 @@ extension SpecReport {
       },
       "<h3>The same steps at the prices of an 8-core machine: a simulation</h3>",
       chart("simulated ratio", own, reference: (1, "plain")) {
-        ($0.simulated.recorded ?? 0, $0.simulated.bound)
+        ($0.simulated ?? 0, $0.simulatedBound)
       },
       "<p class=\"note\">\(escaped(Self.explanation[1].replacing("* ", with: "")))</p>",
       table(own),
@@ -91,9 +91,9 @@ extension SpecReport {
         readableRatio(row.tokensPerForward), Self.percent(row.draftShare),
         readableNumber(row.rate), readableNumber(row.plainRate), readableRatio(row.ratio),
         "\(readableRatio(row.ratios.quantile(0.25))) – \(readableRatio(row.ratios.quantile(0.75)))",
-        readableRatio(row.pricing.bound), row.ofBound.map(Self.percent) ?? "–",
-        readableRatio(row.pricing.clairvoyant), row.mismatches.map(String.init) ?? "–",
-        readableRatio(row.simulated.recorded), readableRatio(row.simulated.bound),
+        readableRatio(row.bound), row.ofBound.map(Self.percent) ?? "–",
+        readableRatio(row.clairvoyant), row.mismatches.map(String.init) ?? "–",
+        readableRatio(row.simulated), readableRatio(row.simulatedBound),
       ]
       let kind = row.category == nil ? " class=\"all\"" : ""
       return "<tr\(kind)>" + cells.map { "<td>\(escaped($0))</td>" }.joined() + "</tr>"

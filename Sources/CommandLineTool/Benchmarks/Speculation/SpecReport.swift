@@ -23,11 +23,15 @@ struct SpecReport {
     /// Prompts whose tokens differ from plain decoding's; nil where the method does not promise
     /// the same tokens.
     let mismatches: Int?
-    let pricing: SpecPricing
-    /// The same steps at the prices of another machine: a simulation.
-    let simulated: SpecPricing
+    /// What a planner could get at most at this machine's prices (`SpecPricing.bound`), and what
+    /// could be got by knowing what is accepted.
+    let bound: Double?
+    let clairvoyant: Double?
+    /// The same steps at the prices of another machine, and their bound: a simulation.
+    let simulated: Double?
+    let simulatedBound: Double?
 
-    var ofBound: Double? { pricing.bound.map { ratio / $0 } }
+    var ofBound: Double? { bound.map { ratio / $0 } }
   }
 
   let settings: SpecSettings
@@ -45,7 +49,7 @@ struct SpecReport {
       settings.temperatures.flatMap { temperature in
         let own = used.filter { $0.model == model && $0.temperature == temperature }
         return settings.variants.flatMap { variant in
-          Self.rows(own, model, temperature, variant, costs[model] ?? RelativeCost([(1, 1)]))
+          Self.rows(own, model, temperature, variant, costs[model])
         }
       }
     }
@@ -54,7 +58,7 @@ struct SpecReport {
   /// The rows of one method, its categories first, then all together.
   private static func rows(
     _ cells: [SpecCell], _ model: String, _ temperature: Double, _ variant: SpecVariant,
-    _ cost: RelativeCost
+    _ cost: RelativeCost?
   ) -> [Row] {
     var categories: [String?] = []
     for cell in cells where !categories.contains(cell.category) {
@@ -69,7 +73,7 @@ struct SpecReport {
 
   private static func row(
     _ cells: [SpecCell], _ model: String, _ temperature: Double, _ variant: SpecVariant,
-    _ category: String?, _ cost: RelativeCost
+    _ category: String?, _ cost: RelativeCost?
   ) -> Row? {
     let pairs = cells.compactMap { cell -> (own: SpecRun, plain: SpecRun)? in
       guard let own = cell.runs.first(where: { $0.variant == variant }),
@@ -77,14 +81,13 @@ struct SpecReport {
       else { return nil }
       return (own, plain)
     }
-    guard !pairs.isEmpty else { return nil }
+    guard !pairs.isEmpty, let cost else { return nil }
     let own = Totals(pairs.map(\.own))
     let plain = Totals(pairs.map(\.plain))
-    // What is accepted shows best where as much was drafted as could be.
-    let open = SpecVariant(method: variant.method, planner: .off)
-    let recorded = cells.flatMap { cell in
-      (cell.runs.first { $0.variant == open } ?? cell.runs.first { $0.variant == variant })?.steps
-        ?? []
+    // What is accepted shows best where as much was drafted as could be: both planners count.
+    let records = [PlannerMode.on, .off].map { planner in
+      let variant = SpecVariant(method: variant.method, planner: planner)
+      return cells.flatMap { cell in cell.runs.first { $0.variant == variant }?.steps ?? [] }
     }
     func pricing(_ steps: [SpecStep], _ cost: RelativeCost) -> SpecPricing {
       SpecPricing(
@@ -104,8 +107,10 @@ struct SpecReport {
           return one > 0 && other > 0 ? one / other : nil
         }),
       mismatches: isBitwise ? pairs.count { $0.own.mismatch != nil } : nil,
-      pricing: pricing(recorded, cost),
-      simulated: pricing(recorded, .eightCores))
+      bound: records.compactMap { pricing($0, cost).bound }.max(),
+      clairvoyant: records.compactMap { pricing($0, cost).clairvoyant }.max(),
+      simulated: pricing(pairs.flatMap(\.own.steps), .eightCores).recorded,
+      simulatedBound: records.compactMap { pricing($0, .eightCores).bound }.max())
   }
 
   /// Sums over runs.
@@ -176,9 +181,9 @@ struct SpecReport {
           row.category ?? "all", "\(row.prompts)", readableRatio(row.tokensPerForward),
           Self.percent(row.draftShare), readableNumber(row.rate), readableRatio(row.ratio),
           "\(readableRatio(row.ratios.quantile(0.25))) – \(readableRatio(row.ratios.quantile(0.75)))",
-          readableRatio(row.pricing.bound), row.ofBound.map(Self.percent) ?? "–",
-          row.mismatches.map(String.init) ?? "–", readableRatio(row.simulated.recorded),
-          readableRatio(row.simulated.bound))
+          readableRatio(row.bound), row.ofBound.map(Self.percent) ?? "–",
+          row.mismatches.map(String.init) ?? "–", readableRatio(row.simulated),
+          readableRatio(row.simulatedBound))
       }
       lines += [stream.styled(title, .bold)] + table.lines(for: stream) + [""]
     }
@@ -235,11 +240,11 @@ extension SpecReport.Row {
       "tokens_per_forward": optional(tokensPerForward), "draft_share": rounded(draftShare),
       "tokens_per_second": rounded(rate), "plain_tokens_per_second": rounded(plainRate),
       "ratio": rounded(ratio), "ratio_of_prompts": ratios.json,
-      "bound": optional(pricing.bound), "of_bound": optional(ofBound),
-      "clairvoyant_bound": optional(pricing.clairvoyant),
+      "bound": optional(bound), "of_bound": optional(ofBound),
+      "clairvoyant_bound": optional(clairvoyant),
       "mismatches": mismatches.map { .integer($0) } ?? .null,
       "simulated_8_cores": [
-        "ratio": optional(simulated.recorded), "bound": optional(simulated.bound),
+        "ratio": optional(simulated), "bound": optional(simulatedBound),
       ],
     ]
   }
