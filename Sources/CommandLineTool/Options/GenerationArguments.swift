@@ -41,6 +41,8 @@ struct GenerationArguments: ParsableArguments {
     completion: .file())
   var draftMemory: String?
 
+  @Option(
+    help: ArgumentHelp(
       "How drafts are tested: greedy, coupled (the text of plain decoding, sampled too) or "
         + "rejection (another sample of the same distribution). (default: greedy at temperature "
         + "0, else coupled)", valueName: "verifier"))
