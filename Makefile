@@ -19,7 +19,7 @@ setup: ## Install the Debian packages that are missing
 build: setup ## Build the program
 	$(SWIFT) build $(CONFIGURATION) --product foretoken
 
-demo: build ## Fetch the default model, write text, compare 1 thread with 2
+demo: build ## Fetch the default model, write text, compare 1 thread with 2, race copying
 	@Scripts/demo.sh "$(FORETOKEN)"
 
 test: setup ## Run every test
