@@ -17,7 +17,8 @@ public enum MethodRegistry {
     number: nil, name: "Draft model", card: "draft-model", area: .drafters,
     paper: Paper(
       title: "Fast Inference from Transformers via Speculative Decoding", arxiv: "2211.17192"),
-    summary: "A smaller model of the same vocabulary writes ahead, the model checks all of it at once.",
+    summary:
+      "A smaller model of the same vocabulary writes ahead, the model checks all of it at once.",
     guarantee: .bitwise, status: .available,
     selector: MethodSelector(option: "--speculate", values: ["draft-model"]),
     example:
