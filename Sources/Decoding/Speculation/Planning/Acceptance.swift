@@ -122,6 +122,8 @@ final class DrafterRecord {
   var priceRatio = 1.0
   /// Microseconds of a proposal, where it gives none; nil before the first.
   var proposalMicroseconds: Double?
+  /// Proposals whose time was taken.
+  var proposals = 0
   /// Nodes for each level of a proposal.
   var width = 1.0
   /// Microseconds of learning from a step: of every step, and for each row beside the root.

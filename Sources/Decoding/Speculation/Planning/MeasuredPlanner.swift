@@ -21,6 +21,8 @@ final class MeasuredPlanner: Planner {
   private static let margin = 0.02
   /// Steps that a drafter's catching-up may be paid back in.
   private static let horizon = 128.0
+  /// Proposals after which a drafter's time is known; the first ones fill its caches.
+  private static let trials = 8
   private static let mostWalks = 16
   private static let memory = 48.0
 
@@ -46,7 +48,7 @@ final class MeasuredPlanner: Planner {
     var position = 0
     var wasAsked = false
     var isProbe = false
-    var isSized = false
+    var isCharged = false
     var price: DraftPrice?
     var proposed: TokenTree?
   }
@@ -85,9 +87,10 @@ final class MeasuredPlanner: Planner {
   private func freeBudget(_ limit: DraftBudget) -> DraftBudget {
     let price = record.proposalMicroseconds ?? 0
     let single = cost(0)
-    if price <= 0.002 * single || recentGain * single >= price { return limit }
+    let isKnown = record.proposals >= Self.trials
+    if !isKnown || price <= 0.002 * single || recentGain * single >= price { return limit }
     guard record.probes.allowsTime(price) else { return DraftBudget(nodes: 0, depth: 0) }
-    record.probes.payTime(price)
+    step.isCharged = true
     return limit
   }
 
@@ -106,7 +109,6 @@ final class MeasuredPlanner: Planner {
     loadLevels(most, prior: runsModel ? 0.8 : 0.5)
     var (count, gain, rate) = choose()
     if isInvestment, gain * Self.horizon < rate * price.catchUp { count = 0 }
-    step.isSized = true
     step.price = price
     if count == 0 {
       // What this generation has seen grows old; what all of them have seen takes its place.
@@ -261,6 +263,8 @@ final class MeasuredPlanner: Planner {
 
   private func learnPrice(_ measured: Double, depth: Int) {
     guard measured > 0 else { return }
+    record.proposals += 1
+    if step.isCharged { record.probes.payTime(measured) }
     if let price = step.price, price.level > 0, depth > 0 {
       let expected = price.catchUp + price.level * Double(depth)
       let ratio = min(max(measured / expected, 0.5), 2)
@@ -281,10 +285,10 @@ final class MeasuredPlanner: Planner {
     }
   }
 
-  /// A moving average that an interruption by the system does not throw off.
+  /// A moving average that an interruption by the system does not throw off, at its beginning neither.
   private static func fade(_ value: Double?, _ measured: Double) -> Double {
     guard let value, value > 0 else { return measured }
-    return value + (min(measured, 4 * value) - value) / 16
+    return value + (min(measured, 4 * value) - value) / (measured < value / 2 ? 2 : 16)
   }
 
   /// Judges what was proposed, now and earlier, by the tokens that came out.
