@@ -44,6 +44,7 @@ struct UsageTests {
     ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
     ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],
     ["run", "x", "--kv", "f8"], ["run", "x", "--threads", "0"], ["run", "x", "--context", "0"],
+    ["run", "x", "--prediction", "draft.txt"], ["run", "x", "--draft-memory", "table"],
     ["run", "x", "--speculate", "no-such-method"], ["run", "x", "--decode", "no-such-method"],
     ["run", "x", "--stop", ""], ["run", "x", "--logit-bias", "five"], ["run", "x", "--seed", "-1"],
     ["run", "x", "--prefill-chunk", "0"], ["run", "x", "--raw", "--system", "y"],

@@ -45,10 +45,10 @@ struct ChatCommand: AsyncParsableCommand {
     let languageModel = try await Interrupts.cancelling { [model] in try await model.load() }
     // A model that cannot converse is refused now and not after the first question.
     _ = try languageModel.chatTemplate()
+    var options = generation.options(sampling: sampling.options)
+    options.prediction = try generation.predictionText()
     var conversation = ChatConversation(
-      model: languageModel, options: generation.options(sampling: sampling.options),
-      transcript: transcript,
-      showsStatistics: stats)
+      model: languageModel, options: options, transcript: transcript, showsStatistics: stats)
     try await conversation.run()
   }
 }

@@ -80,8 +80,9 @@ struct RunCommand: AsyncParsableCommand {
   }
 
   private func answer(_ text: String, _ output: RunOutput) async throws {
+    var options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
+    options.prediction = try generation.predictionText()
     let languageModel = try await model.load()
-    let options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
     for try await event in events(of: languageModel, text, options) { try output.take(event) }
     guard let summary = output.summary else { throw CancellationError() }
     let result = RunResult(model: languageModel, transcript: output.transcript, summary: summary)

@@ -25,6 +25,21 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A text that the output will resemble, such as the one to be edited, for --speculate input. "
+        + "(default: the prompt's last message)", valueName: "path"),
+    completion: .file())
+  var prediction: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
+        + "(default: none)",
+      valueName: "path"),
+    completion: .file())
+  var draftMemory: String?
+
+  @Option(
+    help: ArgumentHelp(
       "How the output is searched for: plain or a method of 'foretoken methods'.",
       valueName: "method"),
     completion: .list(MethodRegistry.availableValues(of: "--decode")))
@@ -45,10 +60,20 @@ struct GenerationArguments: ParsableArguments {
     GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
+      draftMemory: draftMemory,
       decoding: decode, prefillChunk: prefillChunk)
   }
 
+  /// The text of --prediction; nil if there is none.
+  /// - Throws: `InputError` for a file that cannot be read.
+  func predictionText() throws -> String? {
+    try prediction.map { try TextInput.read(argument: nil, file: $0, what: "prediction") }
+  }
+
   func validate() throws {
+    if prediction != nil, speculate != "input" {
+      throw ValidationError("--prediction is what --speculate input drafts from; add that option")
+    }
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {

@@ -115,6 +115,9 @@ final class Generation {
     return events
   }
 
+  /// Lets the drafter keep what it learnt. Call it once, after the last event.
+  func close() throws { try speculation?.end() }
+
   // MARK: Steps
 
   private func prefill(_ chunk: ArraySlice<Int32>) throws {

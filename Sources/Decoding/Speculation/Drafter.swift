@@ -10,7 +10,7 @@ import Transformers
 /// `DrafterRegistry`.
 ///
 /// The order of calls is `begin`, then for each step `propose` and `observe`, where a step in which
-/// the planner decodes plainly has no `propose`.
+/// the planner decodes plainly has no `propose`, then `end`.
 public protocol Drafter: AnyObject {
   /// Name, as `--speculate` takes it.
   var name: String { get }
@@ -36,6 +36,10 @@ public protocol Drafter: AnyObject {
   ///
   /// - Parameter context: the state after the step; its last token is the pending one again.
   func observe(_ step: DraftObservation, context: DraftContext) throws
+
+  /// Keeps what was learnt, if it belongs anywhere. Called once, when the generation is over, however
+  /// it ended; not called for a drafter that never began.
+  func end() throws
 }
 
 extension Drafter {
@@ -47,6 +51,8 @@ extension Drafter {
   public func price(_ context: DraftContext) -> DraftPrice? { nil }
   /// Nothing to learn.
   public func observe(_ step: DraftObservation, context: DraftContext) throws {}
+  /// Nothing to keep.
+  public func end() throws {}
 }
 
 /// What a drafter needs of the target, and what it costs.

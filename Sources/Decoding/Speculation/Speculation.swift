@@ -77,6 +77,11 @@ final class Speculation {
         forwardMicroseconds: forwardMicroseconds))
   }
 
+  /// Tells the drafter that the generation is over.
+  func end() throws {
+    if hasBegun { try drafter.end() }
+  }
+
   /// A drafter that overdraws its budget loses what is too much, deepest and latest first.
   private func cut(to budget: DraftBudget) {
     guard tree.count > budget.nodes || tree.depth > budget.depth else { return }

@@ -86,7 +86,7 @@ import Testing
   @Test("a planned method's error says so and names what there is")
   func errorText() {
     let error = #expect(throws: MethodError.self) {
-      try MethodRegistry.select(option: "--speculate", value: "recycling")
+      try MethodRegistry.select(option: "--speculate", value: "chimera")
     }
     #expect(error?.description.contains("planned") == true)
     #expect(error?.description.contains("auto, none") == true)
