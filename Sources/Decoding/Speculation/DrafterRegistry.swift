@@ -42,6 +42,9 @@ public enum DrafterRegistry {
     case "copy": .copy()
     case "input": .input()
     case "recycling": .recycling()
+    case "aded": .aded()
+    case "jacobi": .jacobi()
+    case "stand": .stand()
     default: nil
     }
   }
