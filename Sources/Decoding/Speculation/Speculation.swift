@@ -121,20 +121,13 @@ extension GenerationOptions {
     case .off: chosen = FixedPlanner()
     case .on:
       chosen = MeasuredPlanner(
-        costs: try planning.costs { try engine.measureCosts() }, record: planning.record(kind.name))
+        costs: try planning.costs(of: engine), record: planning.record(kind.name))
     }
     let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : kind.defaultNodes)
     return Speculation(
       drafter: drafter,
       verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
       planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed)
-  }
-}
-
-extension ForwardEngine {
-  /// What this engine's passes cost. Takes about a quarter of a second, two passes at least.
-  func measureCosts() throws -> CostCurve {
-    try CostCurve.measure(mostRows: min(64, contextLimit)) { try timePass(rows: $0) }
   }
 }
 

@@ -41,7 +41,6 @@ extension RealModelTests {
         by.sorted { $0.key < $1.key }.map {
           "\($0.key) \(String(format: "%.2f", $0.value.0 / Double($0.value.1)))"
         }.joined(separator: ", "))
-      fflush(stdout)
     }
     let mt = all.filter { $0.category != "summarization" }
     if what.contains("copy") {

@@ -168,6 +168,19 @@ import Testing
     #expect(byBudget[0] >= acceptedOnly)
   }
 
+  @Test("over a thousand generations the state stays at 33 bytes for each token of the vocabulary")
+  func thousandGenerations() throws {
+    let state = state(50)
+    let bytes = state.matrix.byteCount
+    // Small arrays come with some room of the allocator's.
+    #expect(bytes <= 33 * 50 + 64)
+    for turn in 0..<1000 {
+      _ = try run(state, .init(learnsTemplate: true), prompt: [Int32(turn % 50), 3], limit: 8)
+    }
+    #expect(state.matrix.byteCount == bytes)
+    #expect(state.counts.count == 80 && state.order.count == 80)
+  }
+
   @Test("a shuffled table costs passes and no token")
   func shuffled() throws {
     final class Shuffling: Drafter {

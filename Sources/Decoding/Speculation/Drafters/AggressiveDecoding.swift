@@ -110,7 +110,9 @@ final class InputDrafter: Drafter {
     }
     if let found = unique(output) {
       agreed = found.length
-      return Place(text: source.tokens, position: found.position)
+      let isConfirmed = found.length > 1 || settings.distance == nil
+      return Place(
+        text: source.tokens, position: found.position, isConfirmed: isConfirmed)
     }
     // Ours: the token that differs may stand for exactly one of the source.
     let next = lastPosition + 1
@@ -175,7 +177,7 @@ public struct InputSettings: Sendable, Equatable {
     longestGram: Int = 3, distance: Int? = 20, guessLength: Int = 4, length: Int? = nil
   ) {
     self.longestGram = min(max(longestGram, 1), 6)
-    self.distance = distance.map { max($0, 0) }
+    self.distance = distance.map { min(max($0, 0), 1 << 16) }
     self.guessLength = max(guessLength, 0)
     self.length = length.map { max($0, 1) }
   }

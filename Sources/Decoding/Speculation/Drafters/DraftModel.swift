@@ -33,7 +33,7 @@ public final class DraftModel {
   }
 
   /// What its passes cost; measured on first use.
-  func costs() throws -> CostModel { try planning.costs { try engine.measureCosts() } }
+  func costs() throws -> CostModel { try planning.costs(of: engine) }
 }
 
 /// Why there is no drafting with a model.

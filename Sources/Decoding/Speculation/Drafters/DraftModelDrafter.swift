@@ -30,7 +30,8 @@ final class DraftModelDrafter: Drafter {
   private let targetVocabulary: Int
   private var processor: LogitsProcessor?
 
-  /// - Throws: `DraftModelError.missing`.
+  /// Measures the smaller model's passes if they are to be planned with.
+  /// - Throws: `DraftModelError.missing`; `ForwardError` from measuring.
   init(_ setup: DrafterSetup) throws {
     guard let model = setup.draftModel else { throw DraftModelError.missing }
     self.model = model
@@ -38,6 +39,7 @@ final class DraftModelDrafter: Drafter {
     targetVocabulary = setup.vocabularyCount
     sequence = setup.conversationMemory.value("draft-model") { DraftSequence(model.engine) }
     sequence.beginGeneration()
+    if setup.options.planner == .on { _ = try model.costs() }
   }
 
   func begin(_ context: DraftContext) throws {

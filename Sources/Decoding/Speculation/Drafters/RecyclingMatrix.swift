@@ -62,6 +62,11 @@ public final class RecyclingMatrix {
     successors[row] = next
   }
 
+  /// Bytes of the rows: the same from the beginning on.
+  var byteCount: Int {
+    successors.capacity * MemoryLayout<Int32>.stride + isSeedOnly.capacity
+  }
+
   private func row(_ token: Int32) -> Int? {
     token >= 0 && Int(token) < vocabularyCount ? Int(token) * successorCount : nil
   }

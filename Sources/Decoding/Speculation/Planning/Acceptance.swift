@@ -1,3 +1,5 @@
+import Transformers
+
 /// How often the nodes of one drafter's trees are accepted.
 ///
 /// Counted by depth, rank among the siblings and the probability that the drafter gave, each count
@@ -11,8 +13,6 @@ public struct AcceptanceTable: Sendable, Equatable {
   static let depths = 12
   static let ranks = 6
   static let buckets = 9
-  /// Places of a proposal that are told apart.
-  static let places = 64
 
   /// Faded counts of successes and trials.
   struct Cell: Sendable, Equatable {
@@ -32,14 +32,15 @@ public struct AcceptanceTable: Sendable, Equatable {
   private let keeping: Float
   private var exact: [Cell]
   private var general: [Cell]
-  private var placed: [Cell]
+  private var levels: [Cell]
+  private var anyLevel = Cell()
 
   /// - Parameter memory: trials after which a count has lost about two thirds of its weight.
   public init(memory: Double) {
     keeping = Float(1 - 1 / max(memory, 2))
     exact = Array(repeating: Cell(), count: Self.depths * Self.ranks * Self.buckets)
     general = Array(repeating: Cell(), count: Self.ranks * Self.buckets)
-    placed = Array(repeating: Cell(), count: Self.places)
+    levels = Array(repeating: Cell(), count: Self.depths)
   }
 
   private static func general(_ rank: Int32, _ probability: Float) -> Int {
@@ -81,19 +82,37 @@ public struct AcceptanceTable: Sendable, Equatable {
 
   /// The same, where `prior` says what is expected without this table.
   func refine(_ prior: Float, depth: Int32, rank: Int32, probability: Float) -> Float {
-    exact[Self.exact(depth, rank, probability)].estimate(prior: prior, weight: 6)
+    exact[Self.exact(depth, rank, probability)].estimate(prior: prior, weight: 8)
   }
 
-  // MARK: Places
+  // MARK: Levels
 
-  /// Counts the `place`-th node of a proposal, whatever became of its parent.
-  mutating func record(place: Int, accepted: Bool) {
-    guard place < Self.places else { return }
-    placed[place].record(accepted, keeping: keeping)
+  /// Counts a level of a proposal that the text reached: whether one of its nodes was accepted.
+  mutating func record(level: Int, accepted: Bool) {
+    // All levels fade together: one that is no longer drafted is given another chance in time.
+    fadeLevels(1 - (1 - keeping) / 4)
+    levels[min(level, Self.depths - 1)].record(accepted, keeping: 1)
+    anyLevel.record(accepted, keeping: keeping)
   }
 
-  /// Faded counts of the `place`-th node.
-  func cell(place: Int) -> Cell { placed[min(place, Self.places - 1)] }
+  /// Lets what is known of the levels lose weight.
+  mutating func fadeLevels(_ keeping: Float) {
+    for level in levels.indices {
+      levels[level].successes *= keeping
+      levels[level].trials *= keeping
+    }
+  }
+
+  /// Probability that a node of this level is accepted if one of the level above is.
+  func estimate(level: Int, prior: Float) -> Float {
+    levels[min(level, Self.depths - 1)]
+      .estimate(prior: anyLevel.estimate(prior: prior, weight: 4), weight: 8)
+  }
+
+  /// The same, where `prior` says what is expected without this table.
+  func refine(_ prior: Float, level: Int) -> Float {
+    levels[min(level, Self.depths - 1)].estimate(prior: prior, weight: 12)
+  }
 }
 
 /// What is known of one drafter in all generations of a model.
@@ -103,6 +122,10 @@ final class DrafterRecord {
   var priceRatio = 1.0
   /// Microseconds of a proposal, where it gives none; nil before the first.
   var proposalMicroseconds: Double?
+  /// Proposals whose time was taken.
+  var proposals = 0
+  /// Nodes for each level of a proposal.
+  var width = 1.0
   /// Microseconds of learning from a step: of every step, and for each row beside the root.
   var learning = (step: 0.0, row: 0.0)
   var probes = ProbeAllowance()
@@ -116,7 +139,7 @@ final class DrafterRecord {
 struct ProbeAllowance: Equatable {
   static let share = 0.01
   static let stepShare = 1.0 / 64
-  private static let mostSteps = 6.0
+  private static let mostSteps = 8.0
   private static let longestWait = 64
 
   private(set) var microseconds = 0.0
@@ -161,11 +184,16 @@ final class PlanningMemory {
   /// - Parameter store: where the curve is kept between processes; nil to measure it each time.
   init(store: CostCurveStore? = nil) { self.store = store }
 
-  /// What passes cost; measured on first use.
-  func costs(measure: () throws -> CostCurve) rethrows -> CostModel {
+  /// What passes of `engine` cost; measured on first use, which takes about a quarter of a second.
+  func costs(of engine: ForwardEngine) throws -> CostModel {
     if let costs { return costs }
+    let measure = {
+      try CostCurve.measure(mostRows: min(64, engine.contextLimit)) {
+        try engine.timePass(rows: $0)
+      }
+    }
     let curve = try store?.curve(orMeasure: measure) ?? measure()
-    let made = CostModel(curve)
+    let made = CostModel(curve, model: engine.model.configuration)
     costs = made
     return made
   }

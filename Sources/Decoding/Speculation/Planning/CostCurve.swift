@@ -125,7 +125,8 @@ extension CostCurve {
       var best = Double.infinity
       // The first pass of all touches the weights, the first of a size grows the buffers.
       for repetition in 0..<(rows <= 4 ? 4 : 2) {
-        if repetition > 0, best > time / 16 || spent + best > time { break }
+        if repetition > 0, spent + best > time { break }
+        if repetition > 1, best > time / 16 { break }
         let took = max(try pass(rows), 1e-3)
         spent += took
         best = min(best, took)

@@ -4,10 +4,12 @@ import Transformers
 
 /// What a cost curve was measured with: another value of anything makes another curve.
 public struct CostCurveKey: Sendable, Equatable, Codable {
-  /// The model's file, its size in bytes and the second it was last written. Hashing a gigabyte
+  /// The model's file. It stands for the model together with its size and time: hashing a gigabyte
   /// would take longer than measuring.
   public var path: String
+  /// Size of the file.
   public var byteCount: Int
+  /// Second that the file was last written in.
   public var modified: Int
   /// Name of the processor.
   public var machine: String

@@ -20,22 +20,45 @@ public final class CostModel {
   private let unit: Double  // microseconds of a pass of one row
   private let base: [Double]  // curve(n) / unit, by rows
   private var level = 1.0
-  private var attention = 0.1
+  private var attention: Double
   // Covariance of the two.
-  private var levelVariance = 0.09
+  private var levelVariance = 0.04
   private var crossVariance = 0.0
-  private var attentionVariance = 0.02
+  private var attentionVariance: Double
   private var shapes: [Double]
   private var seen: [Int]
+  private var surprises: [Int]
 
   /// A model that believes `curve`.
-  public init(_ curve: CostCurve) {
+  /// - Parameter attention: cost of looking at 1024 positions with one row, as a share of a pass of
+  ///   one row at the beginning: what is believed before a long context was met.
+  public init(_ curve: CostCurve, attention: Double = 0.02) {
     self.curve = curve
+    self.attention = attention
+    attentionVariance = attention * attention / 4 + 1e-4
     unit = max(curve.microseconds(rows: 1), 1e-3)
     let unit = unit
     base = (0...ForwardEngine.maximumRows).map { curve.microseconds(rows: max($0, 1)) / unit }
     shapes = Array(repeating: 1, count: base.count)
     seen = Array(repeating: 0, count: base.count)
+    surprises = seen
+  }
+
+  /// A model that believes `curve`, and of a context what the shape of the network says: attention
+  /// is computed in floats, at about a third of the speed of the int8 products, whose time for
+  /// each row is the curve's last slope.
+  public convenience init(_ curve: CostCurve, model: ModelConfiguration) {
+    let (layers, hidden) = (Double(model.layerCount), Double(model.hiddenSize))
+    let queries = Double(model.headCount * model.headDimension)
+    let keys = Double(model.keyValueHeadCount * model.headDimension)
+    let products =
+      layers * hidden * (2 * queries + 2 * keys + 3 * Double(model.feedForwardSize))
+      + Double(model.vocabularyCount) * hidden
+    let scores = layers * queries * 2 * Self.positionUnit
+    let most = curve.points[curve.points.count - 1].rows
+    let row = curve.microseconds(rows: most + 1) - curve.microseconds(rows: most)
+    let single = max(curve.microseconds(rows: 1), 1e-3)
+    self.init(curve, attention: min(2 * 3 * scores / max(products, 1) * row / single, 2))
   }
 
   /// Expected microseconds of a pass of `rows` rows after `position` tokens.
@@ -61,7 +84,8 @@ public final class CostModel {
     attentionVariance += 1e-5
     let toLevel = levelVariance * base[rows] + crossVariance * reach
     let toAttention = crossVariance * base[rows] + attentionVariance * reach
-    let noise = 0.01 * expected * expected
+    // Several rows say less of the machine's level: it may be their own cost that is off.
+    let noise = (rows == 1 ? 0.01 : 0.06) * expected * expected
     let variance = toLevel * base[rows] + toAttention * reach + noise
     level = min(max(level + toLevel / variance * surprise, 0.1), 50)
     attention = min(max(attention + toAttention / variance * surprise, 0), 10)
@@ -76,8 +100,12 @@ public final class CostModel {
     guard rows > 1 else { return }
     let expected = max(level * base[rows] + attention * reach, 0.01)
     seen[rows] += 1
-    let ratio = min(max(measured / expected, 0.5), 1.5)
-    shapes[rows] += (ratio - shapes[rows]) / Double(min(seen[rows] + 3, 24))
+    let ratio = measured / expected / shapes[rows]
+    surprises[rows] = ratio > 1.5 || ratio < 0.5 ? surprises[rows] + 1 : 0
+    // Once is an interruption, three times in a row is what this size costs.
+    let believed = surprises[rows] >= 3 ? ratio : min(max(ratio, 0.5), 1.5)
+    let weight = surprises[rows] >= 3 ? 0.5 : 1 / Double(min(seen[rows] + 3, 24))
+    shapes[rows] *= 1 + weight * (believed - 1)
     // Sizes that were never run lie between those that were.
     var below = 1
     for size in 2..<shapes.count where seen[size] > 0 {

@@ -17,11 +17,17 @@
 ///
 /// Deterministic: time enters through `observe` only. A decision takes microseconds.
 final class MeasuredPlanner: Planner {
-  /// Gain, in tokens, below which drafting is not worth its risk.
+  /// Gain, as a share of the step's tokens, below which drafting is not worth its risk.
   private static let margin = 0.02
   /// Steps that a drafter's catching-up may be paid back in.
   private static let horizon = 128.0
-  private static let memory = 32.0
+  /// Proposals after which a drafter's time is known; the first ones fill its caches.
+  private static let trials = 8
+  private static let mostWalks = 16
+  private static let memory = 48.0
+
+  /// Tokens that the step is expected to give: 1 and the acceptances of the nodes that are run.
+  private(set) var expectedTokens = 1.0
 
   private let costs: CostModel
   private let record: DrafterRecord
@@ -42,7 +48,7 @@ final class MeasuredPlanner: Planner {
     var position = 0
     var wasAsked = false
     var isProbe = false
-    var isSized = false
+    var isCharged = false
     var price: DraftPrice?
     var proposed: TokenTree?
   }
@@ -67,6 +73,7 @@ final class MeasuredPlanner: Planner {
     for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget {
     step = Step(position: context.position)
+    expectedTokens = 1
     guard !limit.isEmpty else { return limit }
     let runsModel = drafter.requirements.runsModel
     let budget =
@@ -80,9 +87,10 @@ final class MeasuredPlanner: Planner {
   private func freeBudget(_ limit: DraftBudget) -> DraftBudget {
     let price = record.proposalMicroseconds ?? 0
     let single = cost(0)
-    if price <= 0.002 * single || recentGain * single >= price { return limit }
+    let isKnown = record.proposals >= Self.trials
+    if !isKnown || price <= 0.002 * single || recentGain * single >= price { return limit }
     guard record.probes.allowsTime(price) else { return DraftBudget(nodes: 0, depth: 0) }
-    record.probes.payTime(price)
+    step.isCharged = true
     return limit
   }
 
@@ -91,27 +99,30 @@ final class MeasuredPlanner: Planner {
     _ drafter: any Drafter, _ context: DraftContext, _ limit: DraftBudget, runsModel: Bool
   ) -> DraftBudget {
     let price = price(of: drafter, context, runsModel: runsModel)
-    let most = min(limit.nodes, runsModel ? limit.depth : limit.nodes, AcceptanceTable.places)
+    // What is drawn is run as it is, so a level costs as many rows as it has nodes.
+    let width = context.needsDistributions ? max(record.width, 1) : 1
+    let most = min(limit.depth, max(Int(Double(limit.nodes) / width), 1))
     // Catching up on a whole prompt is an investment, on a few tokens a part of the step.
     let isInvestment = price.catchUp > 2 * price.level && runsModel
     let once = isInvestment ? 0 : price.catchUp
-    loadPrices(most) { once * ($0 > 0 ? 1 : 0) + price.level * Double($0) }
-    loadPlaces(most, first: runsModel ? 0.8 : 0.5)
+    loadPrices(most, width: width) { once * ($0 > 0 ? 1 : 0) + price.level * Double($0) }
+    loadLevels(most, prior: runsModel ? 0.8 : 0.5)
     var (count, gain, rate) = choose()
     if isInvestment, gain * Self.horizon < rate * price.catchUp { count = 0 }
-    step.isSized = true
     step.price = price
     if count == 0 {
+      // What this generation has seen grows old; what all of them have seen takes its place.
+      acceptance.fadeLevels(1 - 1 / 256)
       count = probeSize(most)
       var expected = price.catchUp + price.level * Double(count)
-      if context.needsDistributions { expected += cost(count) - cost(0) }
+      if context.needsDistributions { expected += prices[count] - prices[0] }
       guard record.probes.allows(price: expected) else { return DraftBudget(nodes: 0, depth: 0) }
       record.probes.pay(expected)
       step.isProbe = true
     }
+    let nodes = Int((Double(count) * width).rounded())
     var budget = DraftBudget(
-      nodes: context.needsDistributions ? count : limit.nodes,
-      depth: runsModel ? min(count, limit.depth) : limit.depth)
+      nodes: context.needsDistributions ? min(nodes, limit.nodes) : limit.nodes, depth: count)
     if runsModel, !step.isProbe {
       let perNode = price.level + (cost(count) - cost(0)) / Double(count)
       budget.leastPathProbability = Float(min(rate * perNode, 0.9))
@@ -131,18 +142,15 @@ final class MeasuredPlanner: Planner {
       ? DraftPrice(catchUp: 0, level: learned) : DraftPrice(catchUp: learned, level: 0)
   }
 
-  /// Expected tokens of a proposal's first n nodes, by what became of earlier proposals.
-  private func loadPlaces(_ most: Int, first: Float) {
+  /// Expected accepted tokens of a proposal of n levels, by what became of earlier proposals.
+  private func loadLevels(_ most: Int, prior: Float) {
     sums.removeAll(keepingCapacity: true)
     sums.append(0)
-    var above: Float = 1
-    var ratio = first
-    for place in 0..<most {
-      let shared = record.acceptance.cell(place: place).estimate(prior: above * ratio, weight: 4)
-      let own = min(acceptance.cell(place: place).estimate(prior: shared, weight: 6), above)
-      ratio = above > 0 ? own / above : 0
-      above = own
-      sums.append(sums[place] + Double(own))
+    var path = 1.0
+    for level in 0..<most {
+      let shared = record.acceptance.estimate(level: level, prior: prior)
+      path *= Double(acceptance.refine(shared, level: level))
+      sums.append(sums[level] + path)
     }
   }
 
@@ -161,10 +169,13 @@ final class MeasuredPlanner: Planner {
 
   // MARK: Choosing
 
-  /// Fills `prices` for 0...most nodes: pass and proposal.
-  private func loadPrices(_ most: Int, proposal: (Int) -> Double) {
+  /// Fills `prices` for 0...most levels of so many nodes: pass and proposal.
+  private func loadPrices(_ most: Int, width: Double = 1, proposal: (Int) -> Double) {
     prices.removeAll(keepingCapacity: true)
-    for nodes in 0...most { prices.append(cost(nodes) + proposal(nodes)) }
+    for count in 0...most {
+      let nodes = width == 1 ? count : Int((Double(count) * width).rounded())
+      prices.append(cost(nodes) + proposal(count))
+    }
   }
 
   /// The best number of nodes by `sums` and `prices`, what it gains over none in tokens, and the
@@ -180,7 +191,8 @@ final class MeasuredPlanner: Planner {
       let gain = sums[count] - rate * (prices[count] - prices[0])
       if gain > best.gain { best = (count, gain) }
     }
-    return best.gain > Self.margin ? (best.count, best.gain, rate) : (0, 0, rate)
+    return best.gain > Self.margin * (1 + sums[best.count])
+      ? (best.count, best.gain, rate) : (0, 0, rate)
   }
 
   // MARK: After the proposal
@@ -195,6 +207,7 @@ final class MeasuredPlanner: Planner {
     loadPrices(tree.count) { _ in 0 }
     let (count, gain, _) = choose()
     recordGain(gain)
+    expectedTokens = 1 + sums[count]
     if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
   }
 
@@ -250,6 +263,8 @@ final class MeasuredPlanner: Planner {
 
   private func learnPrice(_ measured: Double, depth: Int) {
     guard measured > 0 else { return }
+    record.proposals += 1
+    if step.isCharged { record.probes.payTime(measured) }
     if let price = step.price, price.level > 0, depth > 0 {
       let expected = price.catchUp + price.level * Double(depth)
       let ratio = min(max(measured / expected, 0.5), 2)
@@ -270,17 +285,17 @@ final class MeasuredPlanner: Planner {
     }
   }
 
-  /// A moving average that an interruption by the system does not throw off.
+  /// A moving average that an interruption by the system does not throw off, at its beginning neither.
   private static func fade(_ value: Double?, _ measured: Double) -> Double {
     guard let value, value > 0 else { return measured }
-    return value + (min(measured, 4 * value) - value) / 16
+    return value + (min(measured, 4 * value) - value) / (measured < value / 2 ? 2 : 16)
   }
 
   /// Judges what was proposed, now and earlier, by the tokens that came out.
   private func follow(_ emitted: [Int32], _ tree: TokenTree) {
     if !tree.isEmpty {
       var walk = ShadowWalk(tree: tree)
-      if step.isSized { walk.countsPlaces = true }
+      record.width += (Double(tree.count) / Double(tree.depth) - record.width) / 16
       if step.isProbe, let price = step.price {
         let spent = cost(tree.count) - cost(0) + price.level * Double(tree.depth)
         walk.breakEven = spent / cost(0)
@@ -288,6 +303,7 @@ final class MeasuredPlanner: Planner {
       walks.append(walk)
     }
     for index in walks.indices {
+      let before = walks[index].accepted.count
       walks[index].advance(emitted) { tree, node, accepted in
         let (depth, rank) = (tree.depths[node], tree.ranks[node])
         let probability = tree.probabilities[node]
@@ -295,35 +311,37 @@ final class MeasuredPlanner: Planner {
         record.acceptance.record(
           depth: depth, rank: rank, probability: probability, accepted: accepted)
       }
-      if walks[index].isOver { settle(walks[index]) }
+      settle(walks[index], from: before)
     }
     walks.removeAll { $0.isOver }
-    if walks.count > AcceptanceTable.places { walks.removeFirst() }
+    if walks.count > Self.mostWalks { walks.removeFirst() }
   }
 
-  private func settle(_ walk: ShadowWalk) {
-    if walk.countsPlaces {
-      for place in 0..<min(walk.tree.count, AcceptanceTable.places) {
-        let accepted = walk.accepted.contains(place)
-        acceptance.record(place: place, accepted: accepted)
-        record.acceptance.record(place: place, accepted: accepted)
-      }
-    }
+  /// Counts the levels that the walk has got to know, and what a look has shown.
+  private func settle(_ walk: ShadowWalk, from before: Int) {
+    for level in before..<walk.accepted.count { record(level: level, accepted: true) }
+    guard walk.isOver else { return }
+    if walk.isMissed { record(level: walk.accepted.count, accepted: false) }
     if let breakEven = walk.breakEven {
       record.probes.learn(gained: Double(walk.accepted.count) > breakEven)
     }
+  }
+
+  private func record(level: Int, accepted: Bool) {
+    acceptance.record(level: level, accepted: accepted)
+    record.acceptance.record(level: level, accepted: accepted)
   }
 }
 
 /// Follows a proposal along the tokens that the target gives, through as many steps as it takes.
 struct ShadowWalk {
   let tree: TokenTree
-  /// True if the nodes' places count too.
-  var countsPlaces = false
   /// Accepted nodes that pay for the proposal, where it was a look.
   var breakEven: Double?
   private(set) var accepted: [Int] = []
   private(set) var isOver = false
+  /// True if the walk ended where no node was the target's token, not at a leaf.
+  private(set) var isMissed = false
   private var node = TokenTree.root
 
   init(tree: TokenTree) { self.tree = tree }
@@ -344,6 +362,8 @@ struct ShadowWalk {
       if let taken {
         accepted.append(taken)
         node = taken
+      } else {
+        isMissed = true
       }
       isOver = taken == nil || tree.firstChild(below: node) == nil
     }
