@@ -69,9 +69,10 @@ public final class WeightMemory: @unchecked Sendable {
       else { throw OutOfMemory(bytes: count) }
       mapping = start
       mappedBytes = bytes
-      base = UnsafeMutableRawPointer(
-        bitPattern: (UInt(bitPattern: start) + UInt(HugePages.bytes) - 1)
-          & ~UInt(HugePages.bytes - 1)) ?? start
+      base =
+        UnsafeMutableRawPointer(
+          bitPattern: (UInt(bitPattern: start) + UInt(HugePages.bytes) - 1)
+            & ~UInt(HugePages.bytes - 1)) ?? start
       self.count = count
       HugePages.advise(base, count)
     }
