@@ -20,9 +20,11 @@ public final class AlignedBuffer: @unchecked Sendable {
   public init(count: Int) throws(OutOfMemory) {
     let size = max(count, 1)
     var pointer: UnsafeMutableRawPointer?
-    guard posix_memalign(&pointer, 64, size) == 0, let pointer else {
+    let large = size >= 2 * HugePages.bytes
+    guard posix_memalign(&pointer, large ? HugePages.bytes : 64, size) == 0, let pointer else {
       throw OutOfMemory(bytes: size)
     }
+    if large { HugePages.advise(pointer, size) }
     memset(pointer, 0, size)
     base = pointer
     self.count = size
