@@ -74,6 +74,15 @@ static void run_copy(const ft_run *run, int32_t begin, int32_t end) {
   for (int32_t r = begin; r < end; ++r) copy_row(run, r, r);
 }
 
+/// In place: candidates ascend, so that a column is read before it is written.
+static void run_gather(const ft_run *run, int32_t begin, int32_t end) {
+  const ft_pass *pass = run->pass;
+  for (int32_t r = begin; r < end; ++r) {
+    float *row = ft_buffer_row(pass, run->op->output, r);
+    for (int32_t i = 0; i < pass->candidate_count; ++i) row[i] = row[pass->candidates[i]];
+  }
+}
+
 // MARK: Norms
 
 static void quantize_rows(const ft_run *run, int32_t buffer, int32_t begin, int32_t end) {
@@ -151,8 +160,22 @@ static void run_gated(const ft_run *run, int32_t worker, int32_t begin, int32_t 
   }
 }
 
+/// Groups of a list, neighbours together.
+static void multiply_listed(const ft_run *run, int32_t worker, int32_t begin, int32_t end) {
+  const int32_t *groups = run->pass->candidate_groups;
+  for (int32_t i = begin, next; i < end; i = next) {
+    for (next = i + 1; next < end && groups[next] == groups[next - 1] + 1; ++next) {
+    }
+    multiply_groups(run, worker, 0, groups[i], groups[next - 1] + 1);
+  }
+}
+
 static void run_matmul(const ft_run *run, int32_t worker, int32_t begin, int32_t end) {
   const ft_op *op = run->op;
+  if (op->candidates) {
+    multiply_listed(run, worker, begin, end);
+    return;
+  }
   if (is_gated(op)) {
     run_gated(run, worker, begin, end);
     return;
@@ -166,7 +189,8 @@ static void run_matmul(const ft_run *run, int32_t worker, int32_t begin, int32_t
   }
 }
 
-static int32_t matmul_groups(const ft_op *op) {
+static int32_t matmul_groups(const ft_op *op, const ft_pass *pass) {
+  if (op->candidates) return pass->candidate_group_count;
   if (is_gated(op)) return ft_matrix_groups(op->matrices[0]);
   int32_t groups = 0;
   for (int32_t m = 0; m < op->matrix_count; ++m) groups += ft_matrix_groups(op->matrices[m]);
@@ -244,6 +268,7 @@ static void run_units(const ft_run *run, int32_t worker, int32_t begin, int32_t 
     case FT_OP_NORM_ADD: run_norm_add(run, begin, end); break;
     case FT_OP_SELECT: run_select(run, begin, end); break;
     case FT_OP_COPY: run_copy(run, begin, end); break;
+    case FT_OP_GATHER: run_gather(run, begin, end); break;
     case FT_OP_KINDS: break;
   }
 }
@@ -256,7 +281,7 @@ static double measure_op(ft_run *run) {
   run->units = op_rows(op, pass);
   double columns = op->columns;
   switch (op->kind) {
-    case FT_OP_MATMUL: run->units = matmul_groups(op); return group_cost(op, pass);
+    case FT_OP_MATMUL: run->units = matmul_groups(op, pass); return group_cost(op, pass);
     case FT_OP_ROPE_TABLE: return 25.0 * shape->rope_dimension * run->plan->rope_count;
     case FT_OP_STORE_KV:
       run->units = pass->row_count * (shape->heads + shape->kv_heads);
@@ -269,6 +294,7 @@ static double measure_op(ft_run *run) {
       run->units = ft_merge_pieces(run);
       return 0.1 * shape->head_dimension * run->split.spans;
     case FT_OP_SELECT: run->units = pass->selected_count; return columns * 0.05;
+    case FT_OP_GATHER: run->units = pass->selected_count; return pass->candidate_count * 1.0;
     case FT_OP_EMBED:
     case FT_OP_NORM:
     case FT_OP_QUANTIZE: return columns * 0.6;

@@ -31,6 +31,7 @@ typedef enum ft_op_kind {
   FT_OP_NORM_ADD,         // output += RMSNorm(input)
   FT_OP_SELECT,           // rows that logits are asked for -> output
   FT_OP_COPY,             // input -> output (taps)
+  FT_OP_GATHER,           // moves the columns of the candidates to the front of output's rows
   FT_OP_KINDS
 } ft_op_kind;
 
@@ -60,6 +61,7 @@ typedef struct ft_op {
   int32_t layer;
   ft_part part;         // which skip mask applies to the residual addition
   bool selected;        // runs over the selected rows only
+  bool candidates;      // FT_OP_MATMUL: only the row groups that hold candidates
   int32_t input;        // buffer
   int32_t output;       // buffer, or -1
   int32_t columns;      // width of a row of `input`
@@ -132,6 +134,10 @@ typedef struct ft_pass {
   int32_t sequence_count;
   const int32_t *selected;  // rows whose logits are asked for
   int32_t selected_count;
+  const int32_t *candidates;  // rows of the head that logits are asked for, ascending, each once
+  int32_t candidate_count;
+  const int32_t *candidate_groups;  // the groups of FT_GROUP_ROWS that hold them, the same
+  int32_t candidate_group_count;
   const float *embeddings;  // given rows
   const uint8_t *skip_attention;     // [layer, row_count] or NULL
   const uint8_t *skip_feed_forward;
