@@ -144,8 +144,9 @@ struct PlanBuilder {
         op.window = Int32(window)
       }
     }
-    append(FT_OP_QUANTIZE) { op in
+    append(FT_OP_QUANTIZE) { [configuration] op in
       op.input = PassBuffer.attention.rawValue
+      op.columns = Int32(configuration.headCount * configuration.headDimension)
       op.activations = PassActivations.attention.rawValue
     }
   }
