@@ -20,6 +20,10 @@ public actor Generator {
   public nonisolated let configuration: ModelConfiguration
   /// Most tokens of one sequence, prompt and output together.
   public nonisolated let contextLimit: Int
+  /// Type of cached keys and values.
+  public nonisolated let kv: KVType
+  /// Worker threads of a pass.
+  public nonisolated let threads: Int
 
   /// The engine's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -30,6 +34,7 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
+  private let drafterMemory = DrafterMemory()
 
   /// Takes over an engine.
   ///
@@ -50,6 +55,8 @@ public actor Generator {
     self.executor = executor
     configuration = model
     contextLimit = engine.contextLimit
+    kv = engine.kv
+    threads = engine.threads
     self.engine = engine
   }
 
@@ -94,9 +101,9 @@ public actor Generator {
     activeCount += 1
     var failure: (any Error)?
     do {
-      let generation = try PlainGeneration(
+      let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options)
+        options: options, memory: drafterMemory)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -108,7 +115,7 @@ public actor Generator {
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
-  private func drive(_ generation: PlainGeneration, _ channel: EventChannel) async -> (any Error)? {
+  private func drive(_ generation: Generation, _ channel: EventChannel) async -> (any Error)? {
     while !generation.isFinished {
       let events: [GenerationEvent]
       var failure: (any Error)?
