@@ -116,8 +116,23 @@ static ft_quantize_block_kernel *quantize_kernel(void) {
   return ft_quantize_block_portable;
 }
 
+int32_t ft_activations_blocks(const ft_activations *activations) {
+  return ft_activation_tiling(activations->columns, activations->capacity).blocks;
+}
+
+int32_t ft_activations_tile_rows(const ft_activations *activations) {
+  return ft_activation_tiling(activations->columns, activations->capacity).tile_rows;
+}
+
 void ft_activations_quantize(ft_activations *activations, const float *source,
                              size_t source_stride, int32_t row_begin, int32_t row_end) {
+  ft_activations_quantize_blocks(activations, source, source_stride, row_begin, row_end, 0,
+                                 ft_activations_blocks(activations));
+}
+
+void ft_activations_quantize_blocks(ft_activations *activations, const float *source,
+                                    size_t source_stride, int32_t row_begin, int32_t row_end,
+                                    int32_t block_begin, int32_t block_end) {
   activations->source = source;
   activations->source_stride = source_stride;
   const int32_t columns = activations->columns;
@@ -126,8 +141,8 @@ void ft_activations_quantize(ft_activations *activations, const float *source,
   for (int32_t row = row_begin; row < row_end; row++) {
     const ft_tile tile =
         ft_activation_tile(activations, tiling, row / tiling.tile_rows, tiling.tile_rows);
-    size_t entry = (size_t)(row % tiling.tile_rows);
-    for (int32_t block = 0; block < tiling.blocks; block++, entry += (size_t)tile.stride) {
+    size_t entry = (size_t)(row % tiling.tile_rows) + (size_t)block_begin * (size_t)tile.stride;
+    for (int32_t block = block_begin; block < block_end; block++, entry += (size_t)tile.stride) {
       const ft_block_slot slot = {
           .values = (int8_t *)tile.values + entry * FT_BLOCK_COLUMNS,
           .scale = (float *)tile.scales + entry,

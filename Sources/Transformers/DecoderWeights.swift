@@ -21,6 +21,9 @@ struct LayerWeights: Sendable {
   var up: PackedMatrix
   var down: PackedMatrix
   var postFeedForwardNorm: FloatVector?
+
+  /// The products of the attention's input.
+  var projections: [PackedMatrix] { [query, key, value] }
 }
 
 /// All weights of a decoder.
