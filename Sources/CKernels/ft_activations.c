@@ -105,6 +105,9 @@ void ft_activations_quantize(ft_activations *activations, const float *source,
 #if FT_HAS_X86
   if (ft_isa_current() != FT_ISA_PORTABLE) quantize = ft_quantize_group_avx2;
 #endif
+#if FT_HAS_NEON
+  if (ft_isa_current() == FT_ISA_NEON) quantize = ft_quantize_group_neon;
+#endif
   for (int32_t row = row_begin; row < row_end; row++) {
     const int32_t lane = row % tiling.tile_rows;
     const ft_tile tile =

@@ -37,5 +37,8 @@ ft_quantize_group_kernel ft_quantize_group_portable;
 #if FT_HAS_X86
 ft_quantize_group_kernel ft_quantize_group_avx2;
 #endif
+#if FT_HAS_NEON
+ft_quantize_group_kernel ft_quantize_group_neon;
+#endif
 
 #endif

@@ -12,12 +12,26 @@ static ft_group_kernel *avx2_kernel(ft_layout layout) {
 }
 #endif
 
+#if FT_HAS_NEON
+static ft_group_kernel *neon_kernel(ft_layout layout) {
+  switch (layout) {
+    case FT_LAYOUT_INT4: return ft_matmul_group_neon_int4;
+    case FT_LAYOUT_INT5: return ft_matmul_group_neon_int5;
+    case FT_LAYOUT_INT6: return ft_matmul_group_neon_int6;
+    case FT_LAYOUT_INT8: return ft_matmul_group_neon_int8;
+    default: return ft_matmul_group_portable;
+  }
+}
+#endif
+
 static ft_group_kernel *group_kernel(ft_layout layout) {
 #if FT_HAS_X86
   if (ft_isa_current() != FT_ISA_PORTABLE) return avx2_kernel(layout);
-#else
-  (void)layout;
 #endif
+#if FT_HAS_NEON
+  if (ft_isa_current() == FT_ISA_NEON) return neon_kernel(layout);
+#endif
+  (void)layout;
   return ft_matmul_group_portable;
 }
 

@@ -18,6 +18,12 @@ ft_group_kernel ft_matmul_group_avx2_int5;
 ft_group_kernel ft_matmul_group_avx2_int6;
 ft_group_kernel ft_matmul_group_avx2_int8;
 #endif
+#if FT_HAS_NEON
+ft_group_kernel ft_matmul_group_neon_int4;
+ft_group_kernel ft_matmul_group_neon_int5;
+ft_group_kernel ft_matmul_group_neon_int6;
+ft_group_kernel ft_matmul_group_neon_int8;
+#endif
 
 /// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time.
 #define FT_ROWS_CHUNK 1024
