@@ -32,6 +32,23 @@ public struct StepTrace: Sendable, Equatable, Codable {
     self.costs = costs
   }
 
+  /// The trace of a verified step.
+  /// - Parameter drafter: who made the tree; nil where nothing can be drafted.
+  init(
+    position: Int, tree: TokenTree, drafter: String?, verification: Verification, costs: StepCosts
+  ) {
+    self.init(
+      position: position, emitted: verification.emitted, outcome: verification.outcome,
+      costs: costs)
+    guard !tree.isEmpty else { return }
+    draftTokens = tree.tokens
+    draftParents = tree.parents
+    draftProbabilities = tree.probabilities
+    draftOrigins = tree.origins
+    drafters = drafter.map { [$0] } ?? []
+    accepted = verification.accepted
+  }
+
   private enum CodingKeys: String, CodingKey {
     case position, drafters, accepted, emitted, outcome, costs
     case draftTokens = "draft_tokens"

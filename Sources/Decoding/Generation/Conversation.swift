@@ -6,6 +6,8 @@ import Transformers
 /// and only the rest is run.
 final class Conversation {
   let cache: KVCache
+  /// What drafters keep between the turns.
+  let drafterMemory = DrafterMemory()
   private(set) var tokens: [Int32] = []
   /// The events of the generation that uses the cache, if one does.
   var answer: EventChannel?
@@ -30,5 +32,16 @@ final class Conversation {
   func commit(_ run: some Sequence<Int32>) throws {
     try cache.commitAll()
     tokens.append(contentsOf: run)
+  }
+
+  /// Commits the root of a drafted tree and its accepted nodes, and forgets the others.
+  ///
+  /// - Parameters:
+  ///   - accepted: nodes of the tree, root first.
+  ///   - history: the tokens so far, the accepted ones included.
+  func commit(_ accepted: ArraySlice<Int32>, of history: TokenHistory) throws {
+    try cache.commit(path: [0] + accepted.lazy.map { Int($0) + 1 })
+    let begin = tokens.count
+    tokens.append(contentsOf: history.tokens[begin...(begin + accepted.count)])
   }
 }

@@ -50,6 +50,15 @@ public struct GenerationOptions: Sendable, Equatable {
   public var logProbabilities: Int?
   /// How drafts are made.
   public var speculation: SpeculationMethod
+  /// A drafter of the caller's own, instead of the one that `speculation` names.
+  public var customDrafter: DrafterKind?
+  /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
+  /// sampled.
+  public var verification: VerificationMethod?
+  /// Most nodes drafted in one step; nil for what the planner or the method's paper says.
+  public var maximumDraft: Int?
+  /// Whether drafts are priced.
+  public var planner: PlannerMode
   /// How the output is searched for.
   public var decoding: DecodingMethod
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
@@ -60,7 +69,8 @@ public struct GenerationOptions: Sendable, Equatable {
   public init(
     maxTokens: Int? = 512, sampling: SamplingOptions = .greedy, stopStrings: [String] = [],
     stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
-    speculation: SpeculationMethod = .auto, decoding: DecodingMethod = .plain,
+    speculation: SpeculationMethod = .auto, verification: VerificationMethod? = nil,
+    maximumDraft: Int? = nil, planner: PlannerMode = .on, decoding: DecodingMethod = .plain,
     prefillChunk: Int = 256
   ) {
     self.maxTokens = maxTokens
@@ -70,6 +80,9 @@ public struct GenerationOptions: Sendable, Equatable {
     self.ignoresEndOfText = ignoresEndOfText
     self.logProbabilities = logProbabilities
     self.speculation = speculation
+    self.verification = verification
+    self.maximumDraft = maximumDraft
+    self.planner = planner
     self.decoding = decoding
     self.prefillChunk = prefillChunk
   }
@@ -96,6 +109,15 @@ public struct GenerationOptions: Sendable, Equatable {
     if let logProbabilities {
       let limit = TokenLogProbabilities.maximumTop
       try check("log-probabilities", logProbabilities, 0...limit, "0 to \(limit)")
+    }
+    if let maximumDraft {
+      let most = ForwardEngine.maximumRows - 1
+      try check("maximum of drafted tokens", maximumDraft, 1...most, "1 to \(most)")
+    }
+    if verification == .greedy, !sampling.isGreedy {
+      throw GenerationError.invalidOption(
+        name: "verification", value: "greedy at temperature \(sampling.temperature)",
+        expected: "coupled or rejection, or temperature 0")
     }
     let mostStops = StopStringMatcher.maximumCount
     try check("stop strings", stopStrings.count, 0...mostStops, "at most \(mostStops)")

@@ -30,6 +30,7 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
+  private let drafterMemory = DrafterMemory()
 
   /// Takes over an engine.
   ///
@@ -94,9 +95,9 @@ public actor Generator {
     activeCount += 1
     var failure: (any Error)?
     do {
-      let generation = try PlainGeneration(
+      let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options)
+        options: options, memory: drafterMemory)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -108,7 +109,7 @@ public actor Generator {
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
-  private func drive(_ generation: PlainGeneration, _ channel: EventChannel) async -> (any Error)? {
+  private func drive(_ generation: Generation, _ channel: EventChannel) async -> (any Error)? {
     while !generation.isFinished {
       let events: [GenerationEvent]
       var failure: (any Error)?

@@ -10,6 +10,20 @@ public enum MethodGuarantee: String, Sendable, Codable, CaseIterable {
   case analysis
 }
 
+extension MethodGuarantee: Comparable {
+  /// Weaker guarantees come first.
+  public static func < (left: Self, right: Self) -> Bool { left.strength < right.strength }
+
+  private var strength: Int {
+    switch self {
+    case .analysis: 0
+    case .approximate: 1
+    case .distribution: 2
+    case .bitwise: 3
+    }
+  }
+}
+
 /// Whether a method can be used.
 public enum MethodStatus: String, Sendable, Codable {
   /// It runs, has a proof test and a benchmark row.

@@ -219,7 +219,7 @@ extension MethodRegistry {
           + "Quality",
         arxiv: "2502.08923"),
       summary: "When the latest tokens occurred before, it drafts what followed them then.",
-      guarantee: .bitwise, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--speculate", values: ["copy"]),
       example: "foretoken run --speculate copy \"Repeat the text\""),
     Method(

@@ -266,6 +266,8 @@ public final class KVCache {
 public struct BrokenInvariant: Error, CustomStringConvertible {
   /// What should hold.
   public let what: String
+  /// - Parameter what: what should hold, as a sentence.
+  public init(what: String) { self.what = what }
   /// The same, as a sentence.
   public var description: String { "broken invariant: \(what)" }
 }

@@ -1,0 +1,39 @@
+/// A kind of drafter: what is known of it before one is made, and how one is made.
+///
+/// The project's own are in `DrafterRegistry`. One of your own goes into
+/// `GenerationOptions.customDrafter`.
+public struct DrafterKind: Sendable, Equatable {
+  /// Name, as `--speculate` takes it.
+  public let name: String
+  /// Nodes of a step where neither planner nor `maximumDraft` say another number: the paper's
+  /// setting.
+  public let defaultNodes: Int
+  /// Makes a drafter for one generation, on the engine's thread.
+  public let make: @Sendable (DrafterSetup) throws -> any Drafter
+
+  /// A kind of drafter.
+  public init(
+    name: String, defaultNodes: Int, make: @escaping @Sendable (DrafterSetup) throws -> any Drafter
+  ) {
+    self.name = name
+    self.defaultNodes = defaultNodes
+    self.make = make
+  }
+
+  /// Kinds are the same if they have the same name and size.
+  public static func == (left: Self, right: Self) -> Bool {
+    left.name == right.name && left.defaultNodes == right.defaultNodes
+  }
+}
+
+/// Drafters by the name that `--speculate` takes.
+public enum DrafterRegistry {
+  /// The drafter of this name; nil if there is none.
+  public static func kind(_ name: String) -> DrafterKind? {
+    switch name {
+    case "copy":
+      DrafterKind(name: name, defaultNodes: CopyDrafter.paperLength) { CopyDrafter($0) }
+    default: nil
+    }
+  }
+}

@@ -1,0 +1,73 @@
+/// Decides how much is drafted, and which of the drafted nodes are run.
+///
+/// A planner serves one generation. What it decides changes the time that a generation takes and
+/// never, under coupled verification, its text.
+public protocol Planner: AnyObject {
+  /// What the drafter may propose in this step.
+  ///
+  /// - Parameters:
+  ///   - limit: what context, remaining tokens and options allow.
+  ///   - position: tokens of the context so far.
+  /// - Returns: at most `limit`; an empty budget for a plain step.
+  func budget(
+    for drafter: any Drafter, position: Int, limit: DraftBudget
+  ) -> DraftBudget
+
+  /// Drops the nodes that are not worth their rows. Not called for trees whose nodes were drawn and
+  /// are tested by rejection: dropping them by what they are would bias the sample.
+  func prune(_ tree: inout TokenTree)
+
+  /// Learns from a step.
+  func observe(_ step: PlannedStep)
+}
+
+/// A step as the planner sees it.
+public struct PlannedStep {
+  /// Tokens of the context at the step's start.
+  public let position: Int
+  /// What was run, the root not counted.
+  public let tree: TokenTree
+  /// Accepted nodes, root first.
+  public let accepted: [Int32]
+  /// Tokens that the step gave.
+  public let emittedCount: Int
+  /// Time spent on proposing, in microseconds; 0 where nothing was asked for.
+  public let draftMicroseconds: Double
+  /// Time of the target's pass, in microseconds.
+  public let forwardMicroseconds: Double
+
+  /// A step.
+  public init(
+    position: Int, tree: TokenTree, accepted: [Int32], emittedCount: Int,
+    draftMicroseconds: Double, forwardMicroseconds: Double
+  ) {
+    self.position = position
+    self.tree = tree
+    self.accepted = accepted
+    self.emittedCount = emittedCount
+    self.draftMicroseconds = draftMicroseconds
+    self.forwardMicroseconds = forwardMicroseconds
+  }
+}
+
+/// Whether drafts are priced, by the name that `--planner` takes.
+public enum PlannerMode: String, Sendable, Codable, CaseIterable {
+  /// As much is drafted as the measured cost of a pass and the measured acceptance make worthwhile.
+  case on
+  /// As much is drafted as the method's own settings, or `maximumDraft`, say.
+  case off
+}
+
+/// Drafts as much as the limit allows, in every step: the papers' settings.
+public final class FixedPlanner: Planner {
+  /// A planner without state.
+  public init() {}
+  /// All of the limit.
+  public func budget(
+    for drafter: any Drafter, position: Int, limit: DraftBudget
+  ) -> DraftBudget { limit }
+  /// Everything stays.
+  public func prune(_ tree: inout TokenTree) {}
+  /// Nothing to learn.
+  public func observe(_ step: PlannedStep) {}
+}

@@ -1,0 +1,121 @@
+import Compute
+import Transformers
+
+/// The speculative part of one generation: drafter, planner and what is drafted in this step.
+final class Speculation {
+  let drafter: any Drafter
+  let verifier: any Verifier
+  private let planner: any Planner
+  private let promptCount: Int
+  private let sampling: SamplingOptions
+  private let noise: RandomStream
+  private let mostNodes: Int
+  private var hasBegun = false
+  private var draftMicroseconds = 0.0
+  private(set) var tree = TokenTree()
+
+  init(
+    drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
+    promptCount: Int, sampling: SamplingOptions, seed: UInt64
+  ) {
+    self.drafter = drafter
+    self.verifier = verifier
+    self.planner = planner
+    self.mostNodes = min(mostNodes, ForwardEngine.maximumRows - 1)
+    self.promptCount = promptCount
+    self.sampling = sampling
+    noise = RandomStream(seed: seed, purpose: verifier.needsDistributions ? .draft : .target)
+  }
+
+  /// Fills `tree` with what this step runs below the latest token.
+  ///
+  /// - Parameter room: most nodes of a path, as context and remaining tokens allow.
+  func draft(_ history: TokenHistory, room: Int) throws {
+    tree.removeAll()
+    draftMicroseconds = 0
+    let clock = ContinuousClock()
+    let began = clock.now
+    let context = context(history)
+    if !hasBegun {
+      hasBegun = true
+      try drafter.begin(context)
+    }
+    let budget = planner.budget(
+      for: drafter, position: history.count,
+      limit: DraftBudget(nodes: mostNodes, depth: min(room, mostNodes)))
+    guard !budget.isEmpty else { return }
+    try drafter.propose(budget, context: context, into: &tree)
+    cut(to: budget)
+    if !(verifier.needsDistributions && tree.isDrawn) { planner.prune(&tree) }
+    draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
+  }
+
+  /// Hands a finished step to drafter and planner.
+  func observe(
+    _ verification: Verification, emitted: [Int32], logits: TreeLogits,
+    taps: [UnsafeBufferPointer<Float>], history: TokenHistory, forwardMicroseconds: Double
+  ) throws {
+    let position = history.count - emitted.count
+    let context = context(history)
+    if !hasBegun {
+      hasBegun = true
+      try drafter.begin(context)
+    }
+    try drafter.observe(
+      DraftObservation(
+        position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
+        logits: logits, taps: taps), context: context)
+    planner.observe(
+      PlannedStep(
+        position: position, tree: tree, accepted: verification.accepted,
+        emittedCount: emitted.count, draftMicroseconds: draftMicroseconds,
+        forwardMicroseconds: forwardMicroseconds))
+  }
+
+  /// A drafter that overdraws its budget loses what is too much, deepest and latest first.
+  private func cut(to budget: DraftBudget) {
+    guard tree.count > budget.nodes || tree.depth > budget.depth else { return }
+    let fitting = tree.depths.filter { Int($0) < budget.depth }.count
+    let values = tree.depths.map { -Float($0) }
+    tree.keep(min(fitting, budget.nodes), by: values)
+  }
+
+  private func context(_ history: TokenHistory) -> DraftContext {
+    DraftContext(
+      history: history, promptCount: promptCount, sampling: sampling, noise: noise,
+      needsDistributions: verifier.needsDistributions)
+  }
+}
+
+extension GenerationOptions {
+  /// The speculation that these options ask for; nil for plain decoding.
+  ///
+  /// - Parameters:
+  ///   - sampling: the options' own, as the generation uses them.
+  ///   - seed: key of the noise.
+  /// - Throws: what making the drafter throws.
+  func speculation(
+    _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64
+  ) throws -> Speculation? {
+    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
+    guard decoding == .plain, let kind else { return nil }
+    let drafter = try kind.make(setup)
+    return Speculation(
+      drafter: drafter,
+      verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
+      planner: FixedPlanner(), mostNodes: maximumDraft ?? kind.defaultNodes,
+      promptCount: promptCount, sampling: sampling, seed: seed)
+  }
+}
+
+extension ForwardBatch {
+  /// Appends the latest token and the nodes drafted below it: pending node 0, then node `i` of the
+  /// tree as node `i + 1`.
+  mutating func append(root: Int32, tree: TokenTree?, to cache: KVCache) {
+    guard let tree, !tree.isEmpty else {
+      append(chain: CollectionOfOne(root), to: cache, logits: .last)
+      return
+    }
+    append(tree: [root] + tree.tokens, parents: [-1] + tree.parents.map { $0 + 1 }, to: cache)
+  }
+}
