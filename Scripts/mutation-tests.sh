@@ -94,7 +94,7 @@ fi
 # One path rounds differently.
 if ((has_several_sets)); then
   fault "fused multiply-add in one path only" ft_matmul_portable.c \
-    's/totals\[x\]\[row\] \+ value \* tile->scales\[entry\]/__builtin_fmaf(value, tile->scales[entry], totals[x][row])/' \
+    's/sums->products\[x\]\[row\] \+ factor \* \(float\)dot/__builtin_fmaf(factor, (float)dot, sums->products[x][row])/' \
     'not as portable'
 else
   echo "skipped: a fault in one path only needs a machine with two instruction sets"
@@ -116,14 +116,14 @@ fault "outputs written beyond the last row" ft_matmul.h \
 
 # Scales and indices.
 fault "wrong scale index" ft_matmul_portable.c \
-  's/scales->scales\[2 \* block \+ 1\]\[row\] \* second/scales->scales[2 * block][row] * second/' \
+  's/integers\[2 \* block \+ 1\]\[row\] \* dot16/integers[2 * block][row] * dot16/' \
   'Q[36]_K.*relative error'
 fault "offsets of another block" ft_matmul_portable.c \
-  's/offsets\[first_block \+ block\]/offsets[block]/' 'relative error'
+  's/scales->offsets\[block\]\[row\] \* tile/scales->offsets[0][row] * tile/' 'relative error'
 fault "low bits of 12-bit scales dropped" ft_pack_scales.c \
   's/integers\[block\]\[row\] & 15\)/integers[block][row] \& 0)/' 'Q[45]_[01].*relative error'
 fault "activations of another row" ft_matmul_portable.c \
-  's/group \* \(size_t\)tile->stride/group * (size_t)tile->rows/' 'laid out for more|relative error|not as'
+  's/entry \+= \(size_t\)tile->stride/entry += (size_t)tile->rows/' 'laid out for more|relative error|not as'
 fault "fifth bit of the wrong column" ft_pack.c \
   's/0x01010101u\) << vector/0x01010101u) << (vector ^ 1)/' 'Q5.*relative error'
 

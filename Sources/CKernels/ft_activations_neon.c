@@ -7,7 +7,7 @@
 
 static uint32_t largest_magnitude(const float *source) {
   uint32x4_t largest = vdupq_n_u32(0);
-  for (int i = 0; i < FT_ACTIVATION_GROUP; i += 4) {
+  for (int i = 0; i < FT_BLOCK_COLUMNS; i += 4) {
     const uint32x4_t bits = vreinterpretq_u32_f32(vld1q_f32(source + i));
     largest = vmaxq_u32(largest, vandq_u32(bits, vdupq_n_u32(0x7FFFFFFF)));
   }
@@ -25,42 +25,36 @@ static int8x16_t quantize_sixteen(const float *source, float inverse) {
   return vcombine_s8(vmovn_s16(low), vmovn_s16(high));
 }
 
-/// Writes the two sums that take the zero off INT6 (see FT_GROUP_SUMS) and returns the plain sum.
-static int32_t write_pairs(int8x16_t bytes, int16_t *pairs) {
+/// Writes the two numbers of `ft_activations.halves` and returns the sum of the bytes.
+static int32_t write_halves(int8x16_t bytes, int16_t *halves) {
   const int16x8_t neighbours = vpaddlq_s8(bytes);  // columns 0 + 1, 2 + 3, ... of every four
   const int16x4_t folded = vadd_s16(vget_low_s16(neighbours), vget_high_s16(neighbours));
   const int32_t even = vget_lane_s16(folded, 0) + vget_lane_s16(folded, 2);
   const int32_t odd = vget_lane_s16(folded, 1) + vget_lane_s16(folded, 3);
-  pairs[0] = (int16_t)(-FT_INT6_ZERO * even);
-  pairs[1] = (int16_t)(-FT_INT6_ZERO * odd);
+  halves[0] = (int16_t)(-FT_INT6_ZERO * even);
+  halves[1] = (int16_t)(-FT_INT6_ZERO * odd);
   return even + odd;
 }
 
-void ft_quantize_group_neon(const float *source, int32_t count, ft_group_slot slot) {
-  float padded[FT_ACTIVATION_GROUP];
-  if (count < FT_ACTIVATION_GROUP) {
-    memset(padded, 0, sizeof padded);
+void ft_quantize_block_neon(const float *source, int32_t count, ft_block_slot slot) {
+  float padded[FT_BLOCK_COLUMNS] = {0};
+  if (count < FT_BLOCK_COLUMNS) {
     memcpy(padded, source, (size_t)count * sizeof(float));
     source = padded;
   }
   const ft_step step = ft_activation_step(largest_magnitude(source));
-  *slot.scale = step.scale;
-  const int32_t blocks = (count + FT_BLOCK_COLUMNS - 1) / FT_BLOCK_COLUMNS;
-  for (int32_t block = 0; block < FT_GROUP_BLOCKS; block++) {
-    int8x16_t bytes[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
-    if (step.inverse > 0) {
-      bytes[0] = quantize_sixteen(source + block * FT_BLOCK_COLUMNS, step.inverse);
-      bytes[1] = quantize_sixteen(source + block * FT_BLOCK_COLUMNS + 16, step.inverse);
-    }
-    int16_t *pairs = slot.sums + FT_GROUP_BLOCKS + 4 * block;
-    const int32_t first = write_pairs(bytes[0], pairs);
-    slot.sums[block] = (int16_t)(first + write_pairs(bytes[1], pairs + 2));
-    if (block < blocks) {
-      int8_t *values = slot.values + (size_t)block * slot.block_stride;
-      vst1q_s8(values, bytes[0]);
-      vst1q_s8(values + 16, bytes[1]);
-    }
+  int8x16_t bytes[2] = {vdupq_n_s8(0), vdupq_n_s8(0)};
+  if (step.inverse > 0) {
+    bytes[0] = quantize_sixteen(source, step.inverse);
+    bytes[1] = quantize_sixteen(source + 16, step.inverse);
   }
+  vst1q_s8(slot.values, bytes[0]);
+  vst1q_s8(slot.values + 16, bytes[1]);
+  const int32_t first = write_halves(bytes[0], slot.halves);
+  const int32_t sum = first + write_halves(bytes[1], slot.halves + 2);
+  *slot.scale = step.scale;
+  *slot.offset = step.scale * (float)sum;
+  *slot.zero = -FT_ZERO_STEP * sum;
 }
 
 #endif

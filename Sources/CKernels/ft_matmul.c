@@ -1,30 +1,39 @@
 #include "ft_matmul.h"
 
+/// Groups that a kernel takes at a time, at most.
+#define GROUPS_AT_A_TIME 2
+
+/// The kernel of a layout, and how many groups it takes at a time.
+typedef struct group_kernel {
+  ft_group_kernel *run;
+  int32_t groups;
+} group_kernel;
+
 #if FT_HAS_X86
-static ft_group_kernel *avx2_kernel(ft_layout layout) {
+static group_kernel avx2_kernel(ft_layout layout) {
   switch (layout) {
-    case FT_LAYOUT_INT4: return ft_matmul_group_avx2_int4;
-    case FT_LAYOUT_INT5: return ft_matmul_group_avx2_int5;
-    case FT_LAYOUT_INT6: return ft_matmul_group_avx2_int6;
-    case FT_LAYOUT_INT8: return ft_matmul_group_avx2_int8;
-    default: return ft_matmul_group_portable;
+    case FT_LAYOUT_INT4: return (group_kernel){ft_matmul_group_avx2_int4, 1};
+    case FT_LAYOUT_INT5: return (group_kernel){ft_matmul_group_avx2_int5, 1};
+    case FT_LAYOUT_INT6: return (group_kernel){ft_matmul_group_avx2_int6, 1};
+    case FT_LAYOUT_INT8: return (group_kernel){ft_matmul_group_avx2_int8, 1};
+    default: return (group_kernel){ft_matmul_group_portable, 1};
   }
 }
 #endif
 
 #if FT_HAS_NEON
-static ft_group_kernel *neon_kernel(ft_layout layout) {
+static group_kernel neon_kernel(ft_layout layout) {
   switch (layout) {
-    case FT_LAYOUT_INT4: return ft_matmul_group_neon_int4;
-    case FT_LAYOUT_INT5: return ft_matmul_group_neon_int5;
-    case FT_LAYOUT_INT6: return ft_matmul_group_neon_int6;
-    case FT_LAYOUT_INT8: return ft_matmul_group_neon_int8;
-    default: return ft_matmul_group_portable;
+    case FT_LAYOUT_INT4: return (group_kernel){ft_matmul_group_neon_int4, 1};
+    case FT_LAYOUT_INT5: return (group_kernel){ft_matmul_group_neon_int5, 1};
+    case FT_LAYOUT_INT6: return (group_kernel){ft_matmul_group_neon_int6, 1};
+    case FT_LAYOUT_INT8: return (group_kernel){ft_matmul_group_neon_int8, 1};
+    default: return (group_kernel){ft_matmul_group_portable, 1};
   }
 }
 #endif
 
-static ft_group_kernel *group_kernel(ft_layout layout) {
+static group_kernel kernel_of_layout(ft_layout layout) {
 #if FT_HAS_X86
   if (ft_isa_current() != FT_ISA_PORTABLE) return avx2_kernel(layout);
 #endif
@@ -32,7 +41,7 @@ static ft_group_kernel *group_kernel(ft_layout layout) {
   if (ft_isa_current() == FT_ISA_NEON) return neon_kernel(layout);
 #endif
   (void)layout;
-  return ft_matmul_group_portable;
+  return (group_kernel){ft_matmul_group_portable, 1};
 }
 
 void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
@@ -45,16 +54,23 @@ void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32
   }
   const ft_format format = ft_matrix_format(matrix);
   const ft_tiling tiling = ft_activation_tiling(matrix->columns, activations->capacity);
-  ft_group_kernel *kernel = group_kernel(matrix->layout);
-  for (int32_t group = group_begin; group < group_end; group++) {
+  const group_kernel kernel = kernel_of_layout(matrix->layout);
+  for (int32_t group = group_begin; group < group_end; group += kernel.groups) {
     for (int32_t first = 0; first < batch; first += tiling.tile_rows) {
       const int32_t left = batch - first;
       const ft_tile tile =
           ft_activation_tile(activations, tiling, first / tiling.tile_rows,
                              left < tiling.tile_rows ? left : tiling.tile_rows);
-      kernel(matrix, &format, group, &tile,
-             out + (size_t)first * out_stride + (size_t)group * FT_GROUP_ROWS, out_stride,
-             ft_valid_rows(matrix, group));
+      ft_group_target targets[GROUPS_AT_A_TIME];
+      for (int32_t i = 0; i < kernel.groups; i++) {
+        // A last group without a partner is its own, computed twice and written once.
+        const bool alone = group + i >= group_end;
+        const int32_t own = alone ? group : group + i;
+        targets[i].weights = (const uint8_t *)matrix->data + (size_t)own * format.group_bytes;
+        targets[i].out = out + (size_t)first * out_stride + (size_t)own * FT_GROUP_ROWS;
+        targets[i].valid = alone ? 0 : ft_valid_rows(matrix, own);
+      }
+      kernel.run(matrix, &format, targets, &tile, out_stride);
     }
   }
 }

@@ -5,11 +5,17 @@
 
 #include "ft_isa.h"
 
-/// One group of 8 output rows times the `rows` rows of one tile. `out` points at the group's first
-/// output of the tile's first row; `valid_rows` (1...8) outputs are written per row.
-typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                             const ft_tile *tile, float *out, size_t out_stride,
-                             int32_t valid_rows);
+/// One group of 8 output rows.
+typedef struct ft_group_target {
+  const uint8_t *weights;  // the group's stream
+  float *out;              // the group's first output of the tile's first row
+  int32_t valid;           // outputs written per row: 1...8, 0 for none
+} ft_group_target;
+
+/// As many groups as the kernel takes at a time, times the `rows` rows of one tile.
+typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format,
+                             const ft_group_target *targets, const ft_tile *tile,
+                             size_t out_stride);
 
 ft_group_kernel ft_matmul_group_portable;
 #if FT_HAS_X86
@@ -17,6 +23,10 @@ ft_group_kernel ft_matmul_group_avx2_int4;
 ft_group_kernel ft_matmul_group_avx2_int5;
 ft_group_kernel ft_matmul_group_avx2_int6;
 ft_group_kernel ft_matmul_group_avx2_int8;
+ft_group_kernel ft_matmul_pair_vnni_int4;
+ft_group_kernel ft_matmul_pair_vnni_int5;
+ft_group_kernel ft_matmul_pair_vnni_int6;
+ft_group_kernel ft_matmul_pair_vnni_int8;
 #endif
 #if FT_HAS_NEON
 ft_group_kernel ft_matmul_group_neon_int4;

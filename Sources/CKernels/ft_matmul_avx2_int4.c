@@ -86,51 +86,72 @@ FT_INLINE void dot_single(const __m256i q[FT_BLOCK_VECTORS], const int8_t *a, __
   *high = y;
 }
 
-/// Adds one unpacked block to the 32-bit sums of all activation rows. 16 products of 15 x 127 fit
-/// 16 bits; of 31 x 127 only 8 do, so INT5 goes to 32 bits after half a block.
-FT_INLINE void add_block(bool five, const __m256i q[FT_BLOCK_VECTORS], __m256i scale,
-                         const int8_t *values, int32_t rows, __m256i *products) {
-  int32_t row = 0;
-  for (; row + 2 <= rows; row += 2, values += 2 * FT_BLOCK_COLUMNS) {
-    __m256i x, y;
-    if (five) {
-      __m256i u, v;
-      dot_half_pair(q, values, &x, &y);
-      x = _mm256_madd_epi16(x, scale);
-      y = _mm256_madd_epi16(y, scale);
-      dot_half_pair(q + 4, values + 16, &u, &v);
-      x = _mm256_add_epi32(x, _mm256_madd_epi16(u, scale));
-      y = _mm256_add_epi32(y, _mm256_madd_epi16(v, scale));
-    } else {
-      dot_pair(q, values, &x, &y);
-      x = _mm256_madd_epi16(x, scale);
-      y = _mm256_madd_epi16(y, scale);
-    }
-    products[row] = _mm256_add_epi32(products[row], x);
-    products[row + 1] = _mm256_add_epi32(products[row + 1], y);
-  }
-  if (row == rows) return;
+/// 32-bit dot products of one unpacked block and one or two activation rows. 16 products of 15 x 127
+/// fit 16 bits; of 31 x 127 only 8 do, so INT5 goes to 32 bits after half a block.
+FT_INLINE void dot_rows(bool five, int32_t count, const __m256i q[FT_BLOCK_VECTORS],
+                        const int8_t *values, __m256i out[2]) {
+  const __m256i ones = _mm256_set1_epi16(1);
   __m256i x, y;
-  dot_single(q, values, &x, &y);
-  if (five) {
-    x = _mm256_add_epi32(_mm256_madd_epi16(x, scale), _mm256_madd_epi16(y, scale));
-  } else {
-    x = _mm256_madd_epi16(_mm256_add_epi16(x, y), scale);
+  if (count == 1) {
+    dot_single(q, values, &x, &y);
+    out[0] = five ? _mm256_add_epi32(_mm256_madd_epi16(x, ones), _mm256_madd_epi16(y, ones))
+                  : _mm256_madd_epi16(_mm256_add_epi16(x, y), ones);
+    return;
   }
-  products[row] = _mm256_add_epi32(products[row], x);
+  if (!five) {
+    dot_pair(q, values, &x, &y);
+    out[0] = _mm256_madd_epi16(x, ones);
+    out[1] = _mm256_madd_epi16(y, ones);
+    return;
+  }
+  __m256i u, v;
+  dot_half_pair(q, values, &x, &y);
+  dot_half_pair(q + 4, values + 16, &u, &v);
+  out[0] = _mm256_add_epi32(_mm256_madd_epi16(x, ones), _mm256_madd_epi16(u, ones));
+  out[1] = _mm256_add_epi32(_mm256_madd_epi16(y, ones), _mm256_madd_epi16(v, ones));
 }
 
-FT_INLINE void multiply_group(bool five, const ft_matrix *matrix, const ft_format *format,
-                              int32_t group, const ft_tile *tile, int32_t rows, float *out,
-                              size_t out_stride, int32_t valid_rows) {
+/// Adds one unpacked block to the sums of all activation rows; `entry` is its place in the planes
+/// of the first.
+FT_INLINE void add_block(bool five, bool scaled, const __m256i q[FT_BLOCK_VECTORS], __m256 scale,
+                         const ft_tile *tile, size_t entry, int32_t rows, __m256 *products) {
+  for (int32_t row = 0; row < rows; row += 2) {
+    const size_t own = entry + (size_t)row;
+    const int32_t count = rows - row < 2 ? 1 : 2;
+    __m256i dots[2];
+    dot_rows(five, count, q, tile->values + own * FT_BLOCK_COLUMNS, dots);
+    for (int32_t i = 0; i < count; i++) {
+      if (scaled) {
+        const __m256i zeros = broadcast4(tile->zeros + own + i);
+        dots[i] = _mm256_add_epi32(dots[i], five ? _mm256_slli_epi32(zeros, 1) : zeros);
+      }
+      products[row + i] = add_products(products[row + i], scale, tile->scales + own + i, dots[i]);
+    }
+  }
+}
+
+/// Adds the offsets of one super-block.
+FT_INLINE void add_offsets(const ft_super_avx2 *super, int32_t blocks, const ft_tile *tile,
+                           size_t entry, int32_t rows, __m256 *offsets) {
+  for (int32_t row = 0; row < rows; row++) {
+    const float *own = tile->offsets + entry + (size_t)row;
+    __m256 sum = offsets[row];
+    for (int32_t block = 0; block < blocks; block++, own += tile->stride) {
+      const __m256 term = _mm256_mul_ps(super->offsets[block], _mm256_broadcast_ss(own));
+      sum = _mm256_add_ps(sum, term);
+    }
+    offsets[row] = sum;
+  }
+}
+
+FT_INLINE void multiply_group(bool five, bool scaled, const ft_format *format,
+                              const ft_group_target *target, const ft_tile *tile, int32_t rows,
+                              size_t out_stride) {
   const int32_t block_bytes = (five ? 5 : 4) * FT_VECTOR_BYTES;
-  const size_t block_values = (size_t)tile->stride * FT_BLOCK_COLUMNS;
-  const uint8_t *next = (const uint8_t *)matrix->data + (size_t)group * format->group_bytes;
-  const int8_t *values = tile->values;
-  const int16_t *sums = tile->sums;
-  const float *activation_scales = tile->scales;
-  __m256 totals[FT_TILE_ROWS];
-  for (int32_t row = 0; row < rows; row++) totals[row] = _mm256_setzero_ps();
+  const uint8_t *next = target->weights;
+  size_t entry = 0;
+  __m256 products[FT_TILE_ROWS], offsets[FT_TILE_ROWS];
+  for (int32_t row = 0; row < rows; row++) products[row] = offsets[row] = _mm256_setzero_ps();
   const int32_t supers = format->full_supers + (format->tail_blocks > 0);
   for (int32_t index = 0; index < supers; index++) {
     const int32_t blocks = index < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
@@ -139,55 +160,53 @@ FT_INLINE void multiply_group(bool five, const ft_matrix *matrix, const ft_forma
     prefetch_stream(next, header_bytes);
     load_super(format, next, blocks, &super);
     next += header_bytes;
-    for (int32_t first = 0; first < blocks; first += FT_GROUP_BLOCKS) {
-      __m256i products[FT_TILE_ROWS];
-      for (int32_t row = 0; row < rows; row++) products[row] = _mm256_setzero_si256();
-      const int32_t end = first + FT_GROUP_BLOCKS < blocks ? first + FT_GROUP_BLOCKS : blocks;
-      for (int32_t block = first; block < end; block++) {
-        __m256i q[FT_BLOCK_VECTORS];
-        prefetch_stream(next, block_bytes);
-        if (five) {
-          unpack5(next, q);
-        } else {
-          unpack4(next, q);
-        }
-        add_block(five, q, duplicate_rows(&super.scales[block]), values, rows, products);
-        next += block_bytes;
-        values += block_values;
+    if (!scaled) add_offsets(&super, blocks, tile, entry, rows, offsets);
+    for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
+      __m256i q[FT_BLOCK_VECTORS];
+      prefetch_stream(next, block_bytes);
+      if (five) {
+        unpack5(next, q);
+      } else {
+        unpack4(next, q);
       }
-      __m256i pairs[FT_GROUP_PAIRS];
-      for (int t = 0; t < FT_GROUP_PAIRS; t++) {
-        pairs[t] = pair_rows(&super.offsets[first + 2 * t]);
-      }
-      for (int32_t row = 0; row < rows; row++) {
-        totals[row] = flush_affine(totals[row], products[row], &super, pairs,
-                                   sums + row * FT_GROUP_SUMS, activation_scales + row);
-      }
-      sums += tile->stride * FT_GROUP_SUMS;
-      activation_scales += tile->stride;
+      add_block(five, scaled, q, super.scales[block], tile, entry, rows, products);
+      next += block_bytes;
     }
   }
   for (int32_t row = 0; row < rows; row++) {
-    store_rows(out + (size_t)row * out_stride, totals[row], valid_rows);
+    store_rows(target->out + (size_t)row * out_stride, _mm256_add_ps(products[row], offsets[row]),
+               target->valid);
   }
 }
 
-void ft_matmul_group_avx2_int4(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                               const ft_tile *tile, float *out, size_t out_stride,
-                               int32_t valid_rows) {
-#define MULTIPLY(rows) \
-  multiply_group(false, matrix, format, group, tile, rows, out, out_stride, valid_rows)
-  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
-#undef MULTIPLY
+void ft_matmul_group_avx2_int4(const ft_matrix *matrix, const ft_format *format,
+                               const ft_group_target *target, const ft_tile *tile,
+                               size_t out_stride) {
+  (void)matrix;
+#define SCALED(rows) multiply_group(false, true, format, target, tile, rows, out_stride)
+#define AFFINE(rows) multiply_group(false, false, format, target, tile, rows, out_stride)
+  if (format->header == FT_HEADER_SCALED) {
+    FT_FOR_TILE_ROWS(tile->rows, SCALED)
+  } else {
+    FT_FOR_TILE_ROWS(tile->rows, AFFINE)
+  }
+#undef SCALED
+#undef AFFINE
 }
 
-void ft_matmul_group_avx2_int5(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                               const ft_tile *tile, float *out, size_t out_stride,
-                               int32_t valid_rows) {
-#define MULTIPLY(rows) \
-  multiply_group(true, matrix, format, group, tile, rows, out, out_stride, valid_rows)
-  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
-#undef MULTIPLY
+void ft_matmul_group_avx2_int5(const ft_matrix *matrix, const ft_format *format,
+                               const ft_group_target *target, const ft_tile *tile,
+                               size_t out_stride) {
+  (void)matrix;
+#define SCALED(rows) multiply_group(true, true, format, target, tile, rows, out_stride)
+#define AFFINE(rows) multiply_group(true, false, format, target, tile, rows, out_stride)
+  if (format->header == FT_HEADER_SCALED) {
+    FT_FOR_TILE_ROWS(tile->rows, SCALED)
+  } else {
+    FT_FOR_TILE_ROWS(tile->rows, AFFINE)
+  }
+#undef SCALED
+#undef AFFINE
 }
 
 #pragma clang attribute pop

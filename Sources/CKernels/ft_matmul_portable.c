@@ -6,18 +6,16 @@
 #pragma STDC FP_CONTRACT OFF
 
 // The reference of every integer layout: plain loops over int16 that the compiler can turn into
-// whatever vectors the machine has. All other variants give the same bits, because integer sums
-// are exact and the few float operations per activation group come in the same order.
+// whatever vectors the machine has. All other variants give the same bits: integer sums are exact,
+// and the few float operations per block are those of ft_matrix_format.h in the same order.
 
 #define HALVES (2 * FT_SUPER_BLOCKS)  // runs of 16 columns in a super-block
 
 /// The scales of a super-block in one shape for all headers.
 typedef struct super_scales {
-  float scale[FT_GROUP_ROWS];
-  float offset[FT_GROUP_ROWS];
-  int16_t scales[HALVES][FT_GROUP_ROWS];            // per 16 columns
-  int16_t offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // per 32 columns
-  float block_scale[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // FLOATS only
+  float scales[FT_SUPER_BLOCKS][FT_GROUP_ROWS];   // scale * s; SIXTEEN: the scale alone
+  float offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // offset scale * m; 0 where there is none
+  int16_t integers[HALVES][FT_GROUP_ROWS];        // SIXTEEN: s per 16 columns; otherwise 1
 } super_scales;
 
 static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int row) {
@@ -26,64 +24,50 @@ static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int 
   return (int16_t)(top * 16 + (row < 4 ? pair & 15 : pair >> 4));
 }
 
-static void set_scale(super_scales *scales, int32_t block, int row, int16_t value) {
-  scales->scales[2 * block][row] = value;
-  scales->scales[2 * block + 1][row] = value;
-}
-
-static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS], float sign) {
+static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS]) {
   for (int row = 0; row < FT_GROUP_ROWS; row++) {
     ft_half half;
     memcpy(&half, source + 2 * row, sizeof half);
-    floats[row] = sign * ft_half_to_float(half);
+    floats[row] = ft_half_to_float(half);
   }
 }
 
 static void load_k(const uint8_t *header, super_scales *scales) {
-  load_halves(header, scales->scale, 1);
-  load_halves(header + 16, scales->offset, -1);
+  float scale[FT_GROUP_ROWS], minimum[FT_GROUP_ROWS];
+  load_halves(header, scale);
+  load_halves(header + 16, minimum);
   const uint8_t *nibbles = header + 32;
   const uint8_t *top = nibbles + FT_SUPER_BLOCKS * FT_GROUP_ROWS;
   for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
       const int entry = block * FT_GROUP_ROWS + row;
       const int bits = top[entry % 32] >> (entry < 32 ? 0 : 4);
-      set_scale(scales, block, row, (int16_t)((nibbles[entry] & 15) | (bits & 3) << 4));
-      scales->offsets[block][row] = (int16_t)(nibbles[entry] >> 4 | (bits >> 2 & 3) << 4);
+      const int s = (nibbles[entry] & 15) | (bits & 3) << 4;
+      const int m = nibbles[entry] >> 4 | (bits >> 2 & 3) << 4;
+      scales->scales[block][row] = scale[row] * (float)s;
+      scales->offsets[block][row] = -minimum[row] * (float)m;
     }
   }
 }
 
-static void load_scaled(const ft_format *format, const uint8_t *header, int32_t blocks,
-                        super_scales *scales) {
-  memcpy(scales->scale, header, sizeof scales->scale);
-  for (int row = 0; row < FT_GROUP_ROWS; row++) {
-    scales->offset[row] = scales->scale[row] * (float)-format->zero;
-    for (int32_t block = 0; block < blocks; block++) {
-      const int16_t value = plane12(header + 32, blocks, block, row);
-      set_scale(scales, block, row, value);
-      scales->offsets[block][row] = value;
-    }
-  }
-}
-
-static void load_affine(const uint8_t *header, int32_t blocks, super_scales *scales) {
-  memcpy(scales->scale, header, sizeof scales->scale);
-  memcpy(scales->offset, header + 32, sizeof scales->offset);
-  const uint8_t *offsets = header + 64 + blocks * FT_SCALE12_BYTES;
-  for (int row = 0; row < FT_GROUP_ROWS; row++) {
-    for (int32_t block = 0; block < blocks; block++) {
-      set_scale(scales, block, row, plane12(header + 64, blocks, block, row));
-      scales->offsets[block][row] = plane12(offsets, blocks, block, row);
+static void load_plane12(const uint8_t *floats, const uint8_t *plane, int32_t blocks,
+                         float out[FT_SUPER_BLOCKS][FT_GROUP_ROWS]) {
+  float scale[FT_GROUP_ROWS];
+  memcpy(scale, floats, sizeof scale);
+  for (int32_t block = 0; block < blocks; block++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) {
+      out[block][row] = scale[row] * (float)plane12(plane, blocks, block, row);
     }
   }
 }
 
 static void load_sixteen(const uint8_t *header, super_scales *scales) {
-  memcpy(scales->scale, header, sizeof scales->scale);
+  for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
+    memcpy(scales->scales[block], header, sizeof scales->scales[block]);
+  }
   for (int part = 0; part < HALVES; part++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      scales->scales[part][row] = (int8_t)header[32 + part * FT_GROUP_ROWS + row];
+      scales->integers[part][row] = (int8_t)header[32 + part * FT_GROUP_ROWS + row];
     }
   }
 }
@@ -91,22 +75,28 @@ static void load_sixteen(const uint8_t *header, super_scales *scales) {
 static void load_scales(const ft_format *format, const uint8_t *header, int32_t blocks,
                         super_scales *scales) {
   memset(scales->offsets, 0, sizeof scales->offsets);
+  for (int part = 0; part < HALVES; part++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) scales->integers[part][row] = 1;
+  }
   switch (format->header) {
     case FT_HEADER_K: load_k(header, scales); return;
-    case FT_HEADER_SCALED: load_scaled(format, header, blocks, scales); return;
-    case FT_HEADER_AFFINE: load_affine(header, blocks, scales); return;
+    case FT_HEADER_SCALED: load_plane12(header, header + 32, blocks, scales->scales); return;
+    case FT_HEADER_AFFINE:
+      load_plane12(header, header + 64, blocks, scales->scales);
+      load_plane12(header + 32, header + 64 + blocks * FT_SCALE12_BYTES, blocks, scales->offsets);
+      return;
     case FT_HEADER_SIXTEEN: load_sixteen(header, scales); return;
     case FT_HEADER_FLOATS:
       for (int32_t block = 0; block < blocks; block++) {
-        load_halves(header + 16 * block, scales->block_scale[block], 1);
+        load_halves(header + 16 * block, scales->scales[block]);
       }
       return;
     case FT_HEADER_NONE: return;
   }
 }
 
-/// A block as [row][column] integers. INT6 comes with its zero taken off.
-static void unpack_block(ft_layout layout, const uint8_t *block,
+/// A block as the [row][column] integers that its quants stand for.
+static void unpack_block(ft_layout layout, int32_t zero, const uint8_t *block,
                          int16_t out[FT_GROUP_ROWS][FT_BLOCK_COLUMNS]) {
   for (int vector = 0; vector < FT_BLOCK_VECTORS; vector++) {
     for (int byte = 0; byte < FT_VECTOR_BYTES; byte++) {
@@ -121,9 +111,9 @@ static void unpack_block(ft_layout layout, const uint8_t *block,
         value |= (block[4 * FT_VECTOR_BYTES + byte] >> vector & 1) << 4;
       } else if (layout == FT_LAYOUT_INT6) {
         const uint8_t top = block[(4 + vector / 4) * FT_VECTOR_BYTES + byte];
-        value = (value | (top >> 2 * (vector % 4) & 3) << 4) - FT_INT6_ZERO;
+        value |= (top >> 2 * (vector % 4) & 3) << 4;
       }
-      out[byte / 4][4 * vector + byte % 4] = (int16_t)value;
+      out[byte / 4][4 * vector + byte % 4] = (int16_t)(value - zero);
     }
   }
 }
@@ -134,86 +124,55 @@ static int32_t dot16(const int16_t *weights, const int16_t *values) {
   return sum;
 }
 
-/// Running sums of one activation group, [tile row][output row].
-typedef struct group_sums {
-  int32_t products[FT_TILE_ROWS][FT_GROUP_ROWS];
-  float floats[FT_TILE_ROWS][FT_GROUP_ROWS];  // FLOATS only
-} group_sums;
+/// Running sums of a tile, [tile row][output row].
+typedef struct tile_sums {
+  float products[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float offsets[FT_TILE_ROWS][FT_GROUP_ROWS];
+} tile_sums;
 
-static void add_block(const ft_tile *tile, const int8_t *values, const super_scales *scales,
-                      int32_t block, bool floats, int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS],
-                      group_sums *sums) {
-  for (int32_t x = 0; x < tile->rows; x++) {
+/// Adds one block; `entry` is its place in the planes of the first activation row.
+static void add_block(const ft_tile *tile, size_t entry, const super_scales *scales, int32_t block,
+                      int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS], tile_sums *sums) {
+  for (int32_t x = 0; x < tile->rows; x++, entry++) {
+    const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
     int16_t wide[FT_BLOCK_COLUMNS];
-    for (int i = 0; i < FT_BLOCK_COLUMNS; i++) wide[i] = values[x * FT_BLOCK_COLUMNS + i];
+    for (int i = 0; i < FT_BLOCK_COLUMNS; i++) wide[i] = values[i];
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      const int32_t first = dot16(weights[row], wide);
-      const int32_t second = dot16(weights[row] + 16, wide + 16);
-      if (floats) {
-        sums->floats[x][row] += scales->block_scale[block][row] * (float)(first + second);
-      } else {
-        sums->products[x][row] += scales->scales[2 * block][row] * first +
-                                  scales->scales[2 * block + 1][row] * second;
-      }
+      const int32_t dot =
+          scales->integers[2 * block][row] * dot16(weights[row], wide) +
+          scales->integers[2 * block + 1][row] * dot16(weights[row] + 16, wide + 16);
+      const float factor = scales->scales[block][row] * tile->scales[entry];
+      const float offset = scales->offsets[block][row] * tile->offsets[entry];
+      sums->products[x][row] = sums->products[x][row] + factor * (float)dot;
+      sums->offsets[x][row] = sums->offsets[x][row] + offset;
     }
   }
 }
 
-/// Adds one activation group to the outputs. The order of these operations is the contract between
-/// all variants.
-static void flush_group(const ft_format *format, const ft_tile *tile, size_t group,
-                        const super_scales *scales, int32_t first_block, const group_sums *sums,
-                        float totals[FT_TILE_ROWS][FT_GROUP_ROWS]) {
-  for (int32_t x = 0; x < tile->rows; x++) {
-    const size_t entry = group * (size_t)tile->stride + (size_t)x;
-    const int16_t *column_sums = tile->sums + entry * FT_GROUP_SUMS;
-    for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      float value = sums->floats[x][row];
-      if (format->header != FT_HEADER_FLOATS) {
-        value = scales->scale[row] * (float)sums->products[x][row];
-      }
-      if (format->header != FT_HEADER_FLOATS && format->header != FT_HEADER_SIXTEEN) {
-        int32_t offset = 0;
-        for (int block = 0; block < FT_GROUP_BLOCKS; block++) {
-          offset += scales->offsets[first_block + block][row] * column_sums[block];
-        }
-        value = value + scales->offset[row] * (float)offset;
-      }
-      totals[x][row] = totals[x][row] + value * tile->scales[entry];
-    }
-  }
-}
-
-void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                              const ft_tile *tile, float *out, size_t out_stride,
-                              int32_t valid_rows) {
-  const uint8_t *next = (const uint8_t *)matrix->data + (size_t)group * format->group_bytes;
-  float totals[FT_TILE_ROWS][FT_GROUP_ROWS] = {{0}};
-  const size_t block_values = (size_t)tile->stride * FT_BLOCK_COLUMNS;
-  const int8_t *values = tile->values;
-  size_t activation_group = 0;
+void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format,
+                              const ft_group_target *target, const ft_tile *tile,
+                              size_t out_stride) {
+  const uint8_t *next = target->weights;
+  tile_sums sums;
+  memset(&sums, 0, sizeof sums);
+  size_t entry = 0;
   const int32_t supers = format->full_supers + (format->tail_blocks > 0);
   for (int32_t super = 0; super < supers; super++) {
     const int32_t blocks = super < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
     super_scales scales;
     load_scales(format, next, blocks, &scales);
     next += ft_header_bytes(format->header, blocks);
-    for (int32_t first = 0; first < blocks; first += FT_GROUP_BLOCKS) {
-      group_sums sums;
-      memset(&sums, 0, sizeof sums);
-      for (int32_t block = first; block < first + FT_GROUP_BLOCKS && block < blocks; block++) {
-        int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS];
-        unpack_block(matrix->layout, next, weights);
-        add_block(tile, values, &scales, block, format->header == FT_HEADER_FLOATS, weights,
-                  &sums);
-        next += format->block_bytes;
-        values += block_values;
-      }
-      flush_group(format, tile, activation_group, &scales, first, &sums, totals);
-      activation_group++;
+    for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
+      int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS];
+      unpack_block(matrix->layout, format->zero, next, weights);
+      add_block(tile, entry, &scales, block, weights, &sums);
+      next += format->block_bytes;
     }
   }
   for (int32_t x = 0; x < tile->rows; x++) {
-    memcpy(out + (size_t)x * out_stride, totals[x], (size_t)valid_rows * sizeof(float));
+    for (int32_t row = 0; row < target->valid; row++) {
+      target->out[(size_t)x * out_stride + (size_t)row] =
+          sums.products[x][row] + sums.offsets[x][row];
+    }
   }
 }

@@ -19,11 +19,18 @@
 //         vector 4 v + i                                                                 192 bytes
 //   INT8  8 vectors of signed bytes                                                      256 bytes
 //
-// Scales are integers under one float scale per row and super-block, so that a whole super-block
-// is summed exactly in 32-bit integers and the order of summation cannot matter:
+// The bits of a product. With w = q - zero, the signed integer that a quant stands for (zero is 8 in
+// Q4_0, 16 in Q5_0, 32 in INT6, otherwise 0), and with dot products over the 32 columns of a block
+// that are exact in 32 bits, every variant computes, block by block in ascending order,
 //
-//   output = sum over activation groups of
-//            (scale[r] * sum_k s[k][r] q a + offset_scale[r] * sum_k m[k][r] sum(a)) * a_scale
+//   products[r] += ((scale[r] * s[k][r]) * a_scale[k]) * dot(w[k][r], a[k])
+//   offsets[r]  += (offset_scale[r] * m[k][r]) * a_offset[k]             K and AFFINE only
+//   output[r]    = products[r] + offsets[r]
+//
+// where a_offset[k] = a_scale[k] * sum(a[k]). Each operation rounds once: no multiplication is fused
+// with an addition. FLOATS has its scale per block in place of scale * s. In SIXTEEN s belongs to 16
+// columns, and the block adds (scale[r] * a_scale[k]) * (s0 * dot0 + s1 * dot1), the last factor
+// exact in 32 bits.
 //
 // Header kinds (n = blocks of the super-block, all rows of a plane together):
 //   K        scale f16[8], offset f16[8], 6-bit s and m: low nibbles u8[8][8] (s low, m high),
@@ -34,8 +41,6 @@
 //   FLOATS   scale f16[n][8], one per block: no integer scale leaves room in 32 bits    16 n bytes
 // 12-bit numbers are signed, from -2047 to 2047: their top bytes i8[n][8], then their low nibbles
 // u8[n][4], byte i holding those of rows i (low nibble) and i + 4 (high nibble).
-//
-// 32-bit sums hold: 32 columns x 31 x 127 x 2047 x 8 blocks = 2.063e9 < 2^31 (INT5, the worst).
 
 #include <stddef.h>
 #include <stdint.h>
@@ -50,23 +55,14 @@
 #define FT_SCALE12_MAX 2047   // largest 12-bit integer scale
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
-
-/// Columns that share one activation scale: 32, 64, 128 or 256. Smaller groups round less and flush
-/// the integer sums to float more often.
-#define FT_ACTIVATION_GROUP 32
-#define FT_GROUP_BLOCKS (FT_ACTIVATION_GROUP / FT_BLOCK_COLUMNS)
-#define FT_GROUPS_PER_SUPER (FT_SUPER_COLUMNS / FT_ACTIVATION_GROUP)
-#define FT_GROUP_PAIRS ((FT_GROUP_BLOCKS + 1) / 2)
-_Static_assert(FT_GROUP_BLOCKS >= 1 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
-               "activation groups are 32, 64, 128 or 256 columns");
+#define FT_BLOCK_HALVES 4     // numbers per block and row in `ft_activations.halves`
 
 /// Activation rows that lie interleaved and that one pass over the weights serves.
 #define FT_TILE_ROWS 16
 
-/// int16 sums per activation group and row: one per 32 columns, then a pair per 16 columns that
-/// takes the zero off INT6 products inside 16-bit lanes: -32 times the sum of the columns 0 and 1
-/// of every four, and of the columns 2 and 3.
-#define FT_GROUP_SUMS (5 * FT_GROUP_BLOCKS)
+/// `ft_activations.zeros` holds the sum of a block's activations times minus this: what takes the
+/// zero of Q4_0 off a dot product of unsigned quants, and shifted left that of others.
+#define FT_ZERO_STEP 8
 
 typedef enum ft_header {
   FT_HEADER_NONE,
@@ -80,7 +76,7 @@ typedef enum ft_header {
 /// What the kernels need to know of a packed matrix.
 typedef struct ft_format {
   ft_header header;
-  int32_t zero;          // SCALED: the quantised value that stands for 0
+  int32_t zero;          // the quant that stands for 0; 0 where offsets say so
   int32_t block_bytes;
   int32_t full_supers;   // super-blocks of 256 columns in a group
   int32_t tail_blocks;   // blocks of the last, shorter super-block, or 0
@@ -105,16 +101,19 @@ static inline size_t ft_header_bytes(ft_header header, int32_t blocks) {
 
 // Activations. Rows are dealt into tiles of `tile_rows` <= 16 of near-equal width, so that the
 // passes of a batch of `capacity` rows are near-equal too. Inside a tile:
-//   values  [block][tile_rows][32] int8, in -127...127
-//   scales  [group][tile_rows] float
-//   sums    [group][tile_rows][FT_GROUP_SUMS] int16; blocks that do not exist count 0
+//   values   [block][tile_rows][32] int8, in -127...127
+//   scales   [block][tile_rows] float
+//   offsets  [block][tile_rows] float: scale times the sum of the values
+//   zeros    [block][tile_rows] int32: -FT_ZERO_STEP times the sum of the values
+//   halves   [block][tile_rows][4] int16: per 16 columns, -FT_INT6_ZERO times the sum of the columns
+//            0 and 1 of every four, and of the columns 2 and 3: they take the zero off INT6 products
+//            inside 16-bit lanes
 
 /// Shape of the prepared activations of `columns` columns and `capacity` rows.
 typedef struct ft_tiling {
   int32_t tile_rows;
   int32_t tiles;
-  int32_t blocks;  // of 32 columns
-  int32_t groups;  // of FT_ACTIVATION_GROUP columns, the last possibly shorter
+  int32_t blocks;  // of 32 columns, the last possibly shorter
 } ft_tiling;
 
 static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) {
@@ -122,7 +121,6 @@ static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) 
   tiling.tiles = (capacity + FT_TILE_ROWS - 1) / FT_TILE_ROWS;
   tiling.tile_rows = (capacity + tiling.tiles - 1) / tiling.tiles;
   tiling.blocks = (columns + FT_BLOCK_COLUMNS - 1) / FT_BLOCK_COLUMNS;
-  tiling.groups = (tiling.blocks + FT_GROUP_BLOCKS - 1) / FT_GROUP_BLOCKS;
   return tiling;
 }
 
@@ -130,18 +128,22 @@ static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) 
 typedef struct ft_tile {
   const int8_t *values;
   const float *scales;
-  const int16_t *sums;
+  const float *offsets;
+  const int32_t *zeros;
+  const int16_t *halves;
   int32_t rows;
   int32_t stride;  // rows the tile is laid out for
 } ft_tile;
 
 static inline ft_tile ft_activation_tile(const ft_activations *activations, ft_tiling tiling,
                                          int32_t index, int32_t rows) {
-  const size_t first = (size_t)index * (size_t)tiling.tile_rows;
+  const size_t first = (size_t)index * (size_t)tiling.tile_rows * (size_t)tiling.blocks;
   ft_tile tile;
-  tile.values = activations->values + first * (size_t)tiling.blocks * FT_BLOCK_COLUMNS;
-  tile.scales = activations->scales + first * (size_t)tiling.groups;
-  tile.sums = activations->sums + first * (size_t)tiling.groups * FT_GROUP_SUMS;
+  tile.values = activations->values + first * FT_BLOCK_COLUMNS;
+  tile.scales = activations->scales + first;
+  tile.offsets = activations->offsets + first;
+  tile.zeros = activations->zeros + first;
+  tile.halves = activations->halves + first * FT_BLOCK_HALVES;
   tile.rows = rows;
   tile.stride = tiling.tile_rows;
   return tile;

@@ -74,12 +74,14 @@ typedef struct ft_activations {
   size_t source_stride;  // in floats
   int8_t *values;
   float *scales;
-  int16_t *sums;
+  float *offsets;
+  int32_t *zeros;
+  int16_t *halves;
 } ft_activations;
 
 /// Rows lie interleaved in near-equal tiles of up to 16, as `capacity` divides: kernels run best if
 /// `capacity` is the number of rows that are multiplied together. Setting it anew for every pass
-/// costs nothing (`ft_activations_init` computes three pointers), and no value depends on it.
+/// costs nothing (`ft_activations_init` computes a few pointers), and no value depends on it.
 size_t ft_activations_bytes(int32_t columns, int32_t capacity);
 void ft_activations_init(ft_activations *activations, void *memory, int32_t columns,
                          int32_t capacity);

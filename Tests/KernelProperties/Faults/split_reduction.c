@@ -24,13 +24,15 @@ static ft_matrix slice(const ft_matrix *matrix, const ft_format *format, int32_t
 static ft_activations tile_slice(const ft_activations *activations, ft_tiling tiling,
                                  int32_t tile, int32_t rows, int32_t first, int32_t columns) {
   const ft_tile own = ft_activation_tile(activations, tiling, tile, rows);
-  const size_t groups = (size_t)first * FT_GROUPS_PER_SUPER * (size_t)own.stride;
+  const size_t blocks = (size_t)first * FT_SUPER_BLOCKS * (size_t)own.stride;
   ft_activations part = *activations;
   part.columns = columns;
   part.capacity = own.stride;
-  part.values = (int8_t *)own.values + (size_t)first * FT_SUPER_COLUMNS * (size_t)own.stride;
-  part.scales = (float *)own.scales + groups;
-  part.sums = (int16_t *)own.sums + groups * FT_GROUP_SUMS;
+  part.values = (int8_t *)own.values + blocks * FT_BLOCK_COLUMNS;
+  part.scales = (float *)own.scales + blocks;
+  part.offsets = (float *)own.offsets + blocks;
+  part.zeros = (int32_t *)own.zeros + blocks;
+  part.halves = (int16_t *)own.halves + blocks * FT_BLOCK_HALVES;
   return part;
 }
 
