@@ -4,8 +4,6 @@ import Foretoken
 
 /// Matrix products by weight format, shape and batch size.
 final class KernelBenchmark {
-  /// Weights that the runs go through in turn, so that caches hold none of them.
-  private static let coldBytes = 160 << 20
   /// A batch size gets no further run once its runs have taken this long, if there are two.
   private static let secondsPerBatch = 0.15
 
@@ -52,8 +50,11 @@ final class KernelBenchmark {
   /// Work of one measurement, about proportional to its time.
   static func work(_ shape: MatrixShape, batches: [Int]) -> Double {
     let weights = Double(shape.rows * shape.columns)
-    return weights * Double(batches.reduce(0, +) + 20 * batches.count) + Double(coldBytes) * 100
+    return weights * Double(batches.reduce(0, +) + 20 * batches.count) + preparation
   }
+
+  /// What making the weights costs, in the same unit.
+  private static let preparation = 5e9
 
   /// Measures one format and shape, up to `repeats` runs per batch size after one that warms up.
   /// The batch sizes take turns, so that what disturbs the machine for a while meets all of them.
@@ -62,7 +63,8 @@ final class KernelBenchmark {
   func measure(
     _ type: ElementType, _ shape: MatrixShape, batches: [Int], repeats: Int
   ) throws -> Row {
-    let matrices = try matrices(type, shape)
+    guard let kernelType = type.kernelType else { throw UnsupportedFormat(type: type) }
+    let weights = try ColdMatrices(kernelType, shape, pool: pool)
     let inputs = try batches.map { try BenchmarkInput(shape, batch: $0) }
     var times = [[Double]](repeating: [], count: batches.count)
     var next = 0
@@ -70,45 +72,72 @@ final class KernelBenchmark {
       for (index, input) in inputs.enumerated() {
         let spent = times[index].reduce(0, +)
         if times[index].count >= 2, spent > Self.secondsPerBatch { continue }
-        let matrix = matrices[next % matrices.count]
+        let matrix = weights.matrix(of: next)
         next += 1
         let time = seconds { run(matrix, input) }
         if round > 0 { times[index].append(time) }
       }
     }
     return Row(
-      type: type, shape: shape, bytes: matrices.first?.bytes ?? 0,
+      type: type, shape: shape, bytes: weights.bytes,
       points: zip(batches, times).map { ($0, Samples($1)) })
   }
 
-  private func matrices(_ type: ElementType, _ shape: MatrixShape) throws -> [PackedMatrix] {
-    guard let kernelType = type.kernelType else { return [] }
-    let blocks = shape.rows * shape.columns / Int(ft_type_block_elements(kernelType))
-    let source = try AlignedBuffer(count: blocks * Int(ft_type_block_bytes(kernelType)))
-    let bytes = source.base.assumingMemoryBound(to: UInt8.self)
-    // Bytes of this range make small normal numbers of every float type that a block may hold.
-    for index in 0..<source.count { bytes[index] = 0x20 &+ UInt8((index &* 31 &+ index >> 7) & 15) }
-    let raw = UnsafeRawBufferPointer(start: source.base, count: source.count)
-    let first = try pack(kernelType, shape, raw)
-    let copies = max(1, (Self.coldBytes + first.bytes - 1) / max(first.bytes, 1))
-    return [first] + (try (1..<max(copies, 2)).map { _ in try pack(kernelType, shape, raw) })
-  }
-
-  private func pack(
-    _ type: ft_type, _ shape: MatrixShape, _ source: UnsafeRawBufferPointer
-  ) throws -> PackedMatrix {
-    try PackedMatrix(
-      type: type, rows: shape.rows, columns: shape.columns, source: source, reference: false,
-      pool: pool)
-  }
-
-  private func run(_ matrix: PackedMatrix, _ input: BenchmarkInput) {
+  private func run(_ matrix: UnsafeMutablePointer<ft_matrix>, _ input: BenchmarkInput) {
     let job = ProductJob(
-      matrix: matrix.matrix, activations: input.activations, batch: Int32(input.batch),
-      output: input.output.floats, stride: matrix.rows,
-      groups: Int(ft_matrix_groups(matrix.matrix)), scratch: scratch.base)
+      matrix: matrix, activations: input.activations, batch: Int32(input.batch),
+      output: input.output.floats, stride: Int(matrix.pointee.rows),
+      groups: Int(ft_matrix_groups(matrix)), scratch: scratch.base)
     pool.run { worker, workers in job.run(worker, workers) }
   }
+}
+
+/// The kernels have no type for a format.
+struct UnsupportedFormat: Error, CustomStringConvertible {
+  let type: ElementType
+  var description: String { "the kernels cannot multiply with weights of the format \(type)" }
+}
+
+/// Copies of one packed matrix that together are larger than the caches.
+private final class ColdMatrices {
+  /// Weights that the runs go through in turn, so that caches hold none of them.
+  private static let coldBytes = 160 << 20
+
+  /// Bytes of one copy.
+  let bytes: Int
+  private let count: Int
+  private let descriptions: UnsafeMutablePointer<ft_matrix>
+  private let storage: AlignedBuffer
+
+  init(_ type: ft_type, _ shape: MatrixShape, pool: WorkerPool) throws {
+    let blocks = shape.rows * shape.columns / Int(ft_type_block_elements(type))
+    let source = try AlignedBuffer(count: blocks * Int(ft_type_block_bytes(type)))
+    let fill = source.base.assumingMemoryBound(to: UInt8.self)
+    // Bytes of this range make small normal numbers of every float type that a block may hold.
+    for index in 0..<source.count {
+      fill[index] = 0x20 + UInt8(truncatingIfNeeded: index &* 31 &+ index >> 7) & 15
+    }
+    let packed = try PackedMatrix(
+      type: type, rows: shape.rows, columns: shape.columns,
+      source: UnsafeRawBufferPointer(start: source.base, count: source.count), reference: false,
+      pool: pool)
+    bytes = packed.bytes
+    let distance = (bytes + 63) / 64 * 64
+    count = max(2, (Self.coldBytes + distance - 1) / distance)
+    storage = try AlignedBuffer(count: count * distance)
+    descriptions = .allocate(capacity: count)
+    descriptions.initialize(repeating: packed.matrix.pointee, count: count)
+    for copy in 0..<count {
+      let start = storage.base + copy * distance
+      start.copyMemory(from: packed.matrix.pointee.data, byteCount: bytes)
+      descriptions[copy].data = UnsafeRawPointer(start)
+    }
+  }
+
+  deinit { descriptions.deallocate() }
+
+  /// The matrix of one run: every copy comes round once before any comes twice.
+  func matrix(of run: Int) -> UnsafeMutablePointer<ft_matrix> { descriptions + run % count }
 }
 
 /// Prepared activations of one batch size, and room for the product.

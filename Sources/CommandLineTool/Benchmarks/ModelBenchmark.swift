@@ -73,7 +73,8 @@ struct ModelBenchmark {
   /// Work of a whole benchmark, in rows of a pass.
   static func work(_ plan: Plan) -> Double {
     let passes = (1...plan.largestPass).reduce(0) { $0 + $1 + passWork }
-    return Double(plan.contexts.count * (plan.prefillTokens + decodeSteps * passWork) * plan.repeats)
+    return Double(
+      plan.contexts.count * (plan.prefillTokens + decodeSteps * passWork) * plan.repeats)
       + Double(passes * plan.repeats)
   }
 
