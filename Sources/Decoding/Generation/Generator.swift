@@ -20,6 +20,10 @@ public actor Generator {
   public nonisolated let configuration: ModelConfiguration
   /// Most tokens of one sequence, prompt and output together.
   public nonisolated let contextLimit: Int
+  /// Type of cached keys and values.
+  public nonisolated let kv: KVType
+  /// Worker threads of a pass.
+  public nonisolated let threads: Int
 
   /// The engine's thread.
   public nonisolated var unownedExecutor: UnownedSerialExecutor {
@@ -51,6 +55,8 @@ public actor Generator {
     self.executor = executor
     configuration = model
     contextLimit = engine.contextLimit
+    kv = engine.kv
+    threads = engine.threads
     self.engine = engine
   }
 

@@ -132,7 +132,7 @@ extension RealModelTests {
 
   /// Waits until the engine has no pages in use: a later generation's end comes after the one
   /// before was given up.
-  private func settle(_ model: LanguageModel) async throws {
+  func settle(_ model: LanguageModel) async throws {
     for _ in 0..<1000 where await model.generator.usedPages > 0 { await Task.yield() }
     #expect(await model.generator.usedPages == 0)
   }

@@ -1,0 +1,150 @@
+import Foretoken
+import Foundation
+import TestSupport
+import Testing
+
+extension RealModelTests {
+  /// The proof behind the word "bitwise": every available method that is selected by `--speculate`
+  /// against plain decoding, token for token.
+  ///
+  /// Every method meets every prompt, greedy and sampled. Tree budgets, thread counts and key/value
+  /// types go round so that each prompt meets another combination and each method meets all of
+  /// them. `FORETOKEN_LOSSLESS_MODELS` (aliases with commas, or `all`) names the models; the default
+  /// model otherwise.
+  @Test(
+    "bitwise methods give the tokens of plain decoding", arguments: LosslessnessHarness.models)
+  func losslessness(_ alias: String) async throws {
+    let harness = try await LosslessnessHarness(alias)
+    #expect(harness.prompts.count >= 40)
+    let methods = LosslessnessHarness.methods
+    #expect(!methods.isEmpty)
+    for kv in KVType.allCases {
+      for threads in [1, 2] { try await harness.run(methods, kv: kv, threads: threads) }
+    }
+    #expect(harness.runs >= 2 * methods.count * harness.prompts.count)
+  }
+}
+
+/// Runs methods beside plain decoding, and reports every token that differs.
+final class LosslessnessHarness {
+  /// Most nodes of a step, in turn. Large trees come less often: on two cores a pass of 65 rows
+  /// takes as long as twenty single ones.
+  static let budgets = [4, 16, 1, 64, 16, 4, 1, 4]
+  static let tokenCount = 96
+
+  static var models: [String] {
+    switch ProcessInfo.processInfo.environment["FORETOKEN_LOSSLESS_MODELS"] {
+    case nil, "": ["smollm2-135m"]
+    case "all": goldenModels
+    case .some(let list): list.split(separator: ",").map(String.init)
+    }
+  }
+
+  /// Drafts of any kind that need nothing but the model.
+  static var methods: [SpeculationMethod] {
+    MethodRegistry.all
+      .filter { $0.guarantee == .bitwise && $0.status == .available }
+      .compactMap(\.selector).filter { $0.option == "--speculate" }.flatMap(\.values)
+      .filter { $0 != "none" && $0 != "draft-model" }.map(SpeculationMethod.init(rawValue:))
+  }
+
+  let alias: String
+  let prompts: [SpeculationPrompt]
+  private(set) var runs = 0
+  private let url: URL
+  private var plain: [String: [Int32]] = [:]
+
+  init(_ alias: String) async throws {
+    self.alias = alias
+    url = try await TestModels.path(alias)
+    let model = try await LoadedModels.shared.model(alias)
+    prompts = try SpeculationPrompt.all(for: alias, model)
+  }
+
+  /// The part of the proof that falls to one way of loading the model.
+  func run(_ methods: [SpeculationMethod], kv: KVType, threads: Int) async throws {
+    let model = try await LanguageModel.load(
+      url, reference: alias, options: .init(threads: threads, kv: kv))
+    for (index, prompt) in prompts.enumerated() {
+      // Six ways to load the model; each prompt is met by one of them for each temperature.
+      let turn = KVType.allCases.firstIndex(of: kv).map { 2 * $0 + threads - 1 } ?? 0
+      for (place, sampling) in Self.samplings(index).enumerated()
+      where (index + 3 * place) % 6 == turn {
+        for (order, method) in methods.enumerated() {
+          let budget = Self.budgets[(index + index / 6 + place + order) % Self.budgets.count]
+          let planner: PlannerMode = (index + order).isMultiple(of: 5) ? .on : .off
+          try await compare(model, prompt, sampling, method, budget: budget, planner: planner)
+        }
+      }
+    }
+  }
+
+  /// Greedy, and temperature 0.8 with a seed; now and then with penalties or truncation.
+  private static func samplings(_ index: Int) -> [SamplingOptions] {
+    var sampled = SamplingOptions(temperature: 0.8, seed: UInt64(1000 + index))
+    switch index % 4 {
+    case 1: (sampled.topK, sampled.topP) = (40, 0.95)
+    case 2: (sampled.repetitionPenalty, sampled.frequencyPenalty) = (1.1, 0.2)
+    case 3: sampled.minP = 0.05
+    default: break
+    }
+    var greedy = SamplingOptions.greedy
+    if index % 6 == 5 { (greedy.presencePenalty, greedy.penaltyWindow) = (0.5, nil) }
+    return [greedy, sampled]
+  }
+
+  private func compare(
+    _ model: LanguageModel, _ prompt: SpeculationPrompt, _ sampling: SamplingOptions,
+    _ method: SpeculationMethod, budget: Int, planner: PlannerMode
+  ) async throws {
+    var options = GenerationOptions(maxTokens: Self.tokenCount, sampling: sampling)
+    options.speculation = .none
+    let expected = try await plainTokens(model, prompt, options)
+    options.speculation = method
+    options.maximumDraft = budget
+    options.planner = planner
+    let found = try await Collected(model.generate(tokens: prompt.tokens, options: options))
+    runs += 1
+    guard found.tokens != expected else { return }
+    try await report(model, prompt, options, expected: expected, found: found.tokens)
+  }
+
+  private func plainTokens(
+    _ model: LanguageModel, _ prompt: SpeculationPrompt, _ options: GenerationOptions
+  ) async throws -> [Int32] {
+    let key = "\(prompt.name) \(options.sampling.temperature) \(model.generator.kv)"
+    if let known = plain[key] { return known }
+    let tokens = try await Collected(
+      model.generate(tokens: prompt.tokens, options: options)
+    ).tokens
+    plain[key] = tokens
+    return tokens
+  }
+
+  /// Says where the two part, and how sure the model was there in each of the runs.
+  private func report(
+    _ model: LanguageModel, _ prompt: SpeculationPrompt, _ options: GenerationOptions,
+    expected: [Int32], found: [Int32]
+  ) async throws {
+    let step = zip(expected, found).prefix { $0 == $1 }.count
+    var margins: [String] = []
+    for method in [.none, options.speculation] {
+      var options = options
+      options.speculation = method
+      options.logProbabilities = 2
+      let run = try await Collected(model.generate(tokens: prompt.tokens, options: options))
+      let entries = run.pieces.flatMap { $0.logProbabilities ?? [] }
+      guard entries.indices.contains(step), entries[step].top.count == 2 else { continue }
+      let top = entries[step].top
+      margins.append("\(method.rawValue) \(top[0].logProbability - top[1].logProbability)")
+    }
+    Issue.record(
+      """
+      \(options.speculation.rawValue) differs from plain decoding: \(alias), \(prompt.name), \
+      temperature \(options.sampling.temperature), budget \(options.maximumDraft ?? 0), \
+      planner \(options.planner.rawValue), \(model.generator.kv), \(model.generator.threads) \
+      threads, step \(step): \(expected.dropFirst(step).prefix(3)) became \
+      \(found.dropFirst(step).prefix(3)); margins: \(margins.joined(separator: ", "))
+      """)
+  }
+}
