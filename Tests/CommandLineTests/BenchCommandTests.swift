@@ -100,7 +100,8 @@ struct BenchCommandTests {
     let folder = try TemporaryFolder()
     let svg = folder.path + "model.svg"
     let outcome = try await ForetokenProcess.run(
-      "bench", "model", "--at", "64,0", "--prefill", "9", "--rows", "3", "--repeats", "2",
+      "bench", "model", "--at", "64,0", "--prefill", "9", "--rows", "3", "--rows-at", "70",
+      "--repeats", "2",
       "--threads", "2", "--json", "--svg", svg)
     let found = try object(outcome)
     #expect(found["model"]?.stringValue == DefaultModel.alias)
@@ -133,6 +134,8 @@ struct BenchCommandTests {
     #expect(passes.map { $0["rows"]?.intValue } == [1, 2, 3])
     #expect(try number(passes[0], "ratio") == 1)
     #expect(try passes.allSatisfy { try number($0, "milliseconds", "median") > 0 })
+    #expect(try passes.allSatisfy { try number($0, "microseconds", "attention") > 0 })
+    #expect(found["pass_context"]?.intValue == 70)
     let drawing = try Reader(svg)
     // A bar for decode and prefill at each context, each of four parts or more; five in the legend.
     #expect(try #require(drawing.names["rect"]) >= 1 + 5 + 4 * 3)

@@ -29,6 +29,10 @@ struct BenchModelCommand: AsyncParsableCommand {
   @Option(help: ArgumentHelp("Most rows of a pass, 1 to 512.", valueName: "count"))
   var rows = 32
 
+  @Option(
+    help: ArgumentHelp("Length of the context of those passes.", valueName: "tokens"))
+  var rowsAt = 128
+
   @Option(help: ArgumentHelp("Most runs of each measurement.", valueName: "count"))
   var repeats = 5
 
@@ -52,6 +56,10 @@ struct BenchModelCommand: AsyncParsableCommand {
     guard (1...512).contains(rows) else {
       throw ValidationError("--rows is \(rows), expected 1 to 512")
     }
+    guard ContextList.limits.contains(rowsAt) else {
+      throw ValidationError(
+        "--rows-at is \(rowsAt), expected 0 to \(ContextList.limits.upperBound)")
+    }
   }
 
   func run() async throws {
@@ -68,8 +76,9 @@ struct BenchModelCommand: AsyncParsableCommand {
 
   private func measure(_ found: ResolvedModel) throws -> ModelReport {
     let plan = ModelBenchmark.Plan(
-      contexts: at.lengths, prefillTokens: prefill, largestPass: rows, repeats: repeats)
-    let needed = max(plan.longest, ModelBenchmark.passContext + rows)
+      contexts: at.lengths, prefillTokens: prefill, largestPass: rows, passContext: rowsAt,
+      repeats: repeats)
+    let needed = plan.longest
     if let context = model.context, context < needed {
       throw UsageError(
         "--context is \(context), but these measurements need \(needed) tokens: "
@@ -89,7 +98,7 @@ struct BenchModelCommand: AsyncParsableCommand {
     return ModelReport(
       reference: found.reference, kv: engine.kv, probe: probe,
       weightBytes: weights.weightBytes, layerMultiplyAdds: weights.layerMultiplyAdds,
-      prefillTokens: prefill, rows: try benchmark.measureContexts(),
+      prefillTokens: prefill, rows: try benchmark.measureContexts(), passContext: rowsAt,
       passes: try benchmark.measurePasses())
   }
 }
@@ -98,11 +107,12 @@ struct BenchModelCommand: AsyncParsableCommand {
 struct ContextList: ExpressibleByArgument {
   let lengths: [Int]
   static let standard = ContextList([0, 1024, 4096, 8192])
-  private static let limit = 1_000_000
+  /// Lengths that can be measured.
+  static let limits = 0...1_000_000
 
   init?(argument: String) {
     let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
-    guard !numbers.isEmpty, numbers.allSatisfy({ $0.map((0...Self.limit).contains) ?? false })
+    guard !numbers.isEmpty, numbers.allSatisfy({ $0.map(Self.limits.contains) ?? false })
     else { return nil }
     self.init(numbers.compactMap(\.self))
   }

@@ -11,12 +11,15 @@ struct ModelBenchmark {
     var prefillTokens: Int
     /// Most rows of a pass whose cost is measured.
     var largestPass: Int
+    /// Length of the context of those passes.
+    var passContext: Int
     /// Most runs of each measurement.
     var repeats: Int
 
     /// Tokens a cache must hold.
     var longest: Int {
-      (contexts.max() ?? 0) + max(prefillTokens, ModelBenchmark.decodeSteps)
+      let tokens = max(prefillTokens, ModelBenchmark.decodeSteps)
+      return max((contexts.max() ?? 0) + tokens, passContext + largestPass)
     }
   }
 
@@ -42,6 +45,15 @@ struct ModelBenchmark {
     let stages: Stages
   }
 
+  /// A pass over a token tree.
+  struct Pass {
+    let rows: Int
+    /// Seconds of each run.
+    let seconds: Samples
+    /// Means of all runs.
+    let stages: Stages
+  }
+
   /// Figures at one length of context.
   struct Row {
     let context: Int
@@ -50,8 +62,6 @@ struct ModelBenchmark {
   }
 
   static let decodeSteps = 32
-  /// Context of the passes of several rows.
-  static let passContext = 128
   /// A measurement gets no further run once its runs have taken this long, if there are two.
   private static let secondsPerMeasurement = 4.0
 
@@ -97,25 +107,30 @@ struct ModelBenchmark {
     }
   }
 
-  /// Seconds of passes of 1 to `largestPass` rows, a token tree each, with logits for every node.
-  /// The sizes take turns, so that what disturbs the machine for a while meets all of them.
+  /// Passes of 1 to `largestPass` rows, a token tree each, with logits for every node. The sizes
+  /// take turns, so that what disturbs the machine for a while meets all of them.
   ///
   /// - Throws: `ForwardError`.
-  func measurePasses() throws -> [(rows: Int, seconds: Samples)] {
+  func measurePasses() throws -> [Pass] {
     let cache = engine.makeCache()
     defer { cache.release() }
-    try fill(cache, to: Self.passContext)
-    var times = [[Double]](repeating: [], count: plan.largestPass)
+    try fill(cache, to: plan.passContext)
+    var runs = [[Run]](repeating: [], count: plan.largestPass)
     for round in 0...plan.repeats {
       progress.begin("passes of 1 to \(plan.largestPass) rows")
       for rows in 1...plan.largestPass {
-        let time = try seconds { try runTree(cache, rows: rows) }
+        let run = try profiled { _ in try runTree(cache, rows: rows) }
         cache.rollback()
-        if round > 0 { times[rows - 1].append(time) }
-        if round > 0 { progress.add(Double(rows + Self.passWork)) }
+        guard round > 0 else { continue }
+        runs[rows - 1].append(run)
+        progress.add(Double(rows + Self.passWork))
       }
     }
-    return times.enumerated().map { ($0.offset + 1, Samples($0.element)) }
+    return runs.enumerated().map { index, runs in
+      Pass(
+        rows: index + 1, seconds: Samples(runs.map(\.seconds)),
+        stages: stages(runs, tokens: Double(runs.count)))
+    }
   }
 
   // MARK: Runs

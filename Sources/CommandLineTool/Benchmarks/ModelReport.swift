@@ -11,7 +11,8 @@ struct ModelReport {
   let layerMultiplyAdds: Int
   let prefillTokens: Int
   let rows: [ModelBenchmark.Row]
-  let passes: [(rows: Int, seconds: Samples)]
+  let passContext: Int
+  let passes: [ModelBenchmark.Pass]
 
   private static let shownPasses = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
 
@@ -69,7 +70,7 @@ struct ModelReport {
       + rows.map { ("prefill at \($0.context)", $0.prefill.stages) }
   }
 
-  private func ratio(_ pass: (rows: Int, seconds: Samples)) -> Double {
+  private func ratio(_ pass: ModelBenchmark.Pass) -> Double {
     pass.seconds.median / (passes.first?.seconds.median ?? 1)
   }
 
@@ -99,26 +100,29 @@ struct ModelReport {
               of: probe.bytesPerSecond),
           ]
         }),
+      "pass_context": .integer(passContext),
       "passes": .array(
         passes.map { pass in
           [
             "rows": .integer(pass.rows), "milliseconds": pass.seconds.scaled(by: 1e3).json,
-            "ratio": rounded(ratio(pass)),
+            "ratio": rounded(ratio(pass)), "microseconds": Self.json(pass.stages),
           ]
         }),
     ]
   }
 
+  private static func json(_ stages: ModelBenchmark.Stages) -> JSONValue {
+    let pairs = zip(ModelBenchmark.Stages.names, stages.values)
+    return .object(JSONObject(pairs.map { ($0, rounded($1 * 1e6)) }))
+  }
+
   private static func json(
     _ speed: ModelBenchmark.Speed, share: (name: String, rate: Double), of limit: Double
   ) -> JSONValue {
-    let stages = zip(ModelBenchmark.Stages.names, speed.stages.values).map { name, value in
-      (name, rounded(value * 1e6))
-    }
-    return [
+    [
       "tokens_per_second": speed.rates.json,
       share.name: limit > 0 ? rounded(share.rate / limit) : .null,
-      "microseconds_per_token": .object(JSONObject(stages)),
+      "microseconds_per_token": json(speed.stages),
     ]
   }
 
@@ -138,7 +142,7 @@ struct ModelReport {
     ).draw(in: &document, x: 0, y: 0, width: 500)
     LineChart(
       title: "Time of a pass, relative to one row",
-      subtitle: "token trees, logits for every node, context \(ModelBenchmark.passContext)",
+      subtitle: "token trees, logits for every node, context \(passContext)",
       xTitle: "rows", xTicks: Self.shownPasses.map(Double.init).filter { $0 <= largest },
       series: [
         .init(

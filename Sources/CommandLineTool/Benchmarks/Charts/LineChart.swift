@@ -40,11 +40,11 @@ struct LineChart {
     drawAxes(in: &document, frame, domain)
     for line in references {
       let points = line.points.filter { domain.y.contains($0.y) }
-      guard points.count > 1, let last = points.last else { continue }
+      guard points.count > 1 else { continue }
       document.line(
         points.map { domain.place($0, frame) }, color: nil, dashes: "3 3", isHint: true)
-      let end = domain.place(last, frame)
-      document.text(line.name, x: end.x - 6, y: end.y - 5, anchor: .end, weight: .dim)
+      let middle = domain.place(points[points.count / 2], frame)
+      document.text(line.name, x: middle.x - 8, y: middle.y - 4, anchor: .end, weight: .dim)
     }
     for line in series {
       document.line(
