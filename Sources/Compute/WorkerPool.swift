@@ -44,6 +44,15 @@ public final class WorkerPool: @unchecked Sendable {
     }
   }
 
+  /// Items of work done so far by a worker that they were not dealt to.
+  public var stolenItems: Int { Int(ft_pool_stolen(pool)) }
+
+  /// Makes a worker late for every stage, as a busy machine would: for tests of what the others do
+  /// then. 0 ends it.
+  public func delay(worker: Int, microseconds: Int) {
+    ft_pool_delay(pool, Int32(clamping: worker), Int32(clamping: microseconds))
+  }
+
   /// Threads to use unless told otherwise: the processors this process may run on, hyper-threads
   /// not counted where the system tells.
   public static var defaultWorkers: Int {

@@ -208,8 +208,8 @@ struct PlanBuilder {
     }
   }
 
-  /// Final norm and vocabulary logits of the selected rows.
-  mutating func logits(_ model: Transformer) {
+  /// Final norm of the selected rows, and their logits of the vocabulary or of the candidates.
+  mutating func logits(_ model: Transformer, ofCandidates: Bool) {
     append(FT_OP_SELECT) { op in
       op.input = PassBuffer.hidden.rawValue
       op.output = PassBuffer.selected.rawValue
@@ -228,6 +228,12 @@ struct PlanBuilder {
       op.matrix_count = 1
       op.matrices.0 = UnsafePointer(model.weights.head.matrix)
       op.outputs.0 = PassBuffer.logits.rawValue
+      op.candidates = ofCandidates
+    }
+    guard ofCandidates else { return }
+    append(FT_OP_GATHER) { op in
+      op.selected = true
+      op.output = PassBuffer.logits.rawValue
     }
   }
 
