@@ -128,10 +128,12 @@ fault "fifth bit of the wrong column" ft_pack.c \
   's/0x01010101u\) << vector/0x01010101u) << (vector ^ 1)/' 'Q5.*relative error'
 
 # Attention.
-fault "tail of a tree's path ignored" ft_ops.inc \
+fault "tail of a tree's path ignored" ft_attention_span.inc \
   's/int32_t total = line->contiguous \+ line->tail_count/int32_t total = line->contiguous/' 'tree'
-fault "sliding window off by one" ft_plan.c \
-  's/row_positions\(row\) - op->window/row_positions(row) - op->window + 1/' 'window'
+fault "sliding window off by one" ft_plan_attention.c \
+  's/row_positions\(row\) - window/row_positions(row) - window + 1/' 'window'
+fault "spans of a shared pass merged backwards" ft_plan_attention.c \
+  's/span_partials\(run, index, span\)/span_partials(run, index, run->split.spans - 1 - span)/' 'node .* threads'
 
 if ((failures)); then
   echo "error: $failures of $count planted faults were not found" >&2

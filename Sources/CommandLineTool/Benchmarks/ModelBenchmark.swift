@@ -32,6 +32,9 @@ struct ModelBenchmark {
     var sampling = 0.0
     /// What none of these account for: the program around the passes, dispatch.
     var overhead = 0.0
+    /// Time that a worker spent waiting for others or for work, on average of all workers. It is part
+    /// of the stages above, not an addition to them.
+    var waiting = 0.0
 
     static let names = ["matrices", "attention", "norms", "sampling", "overhead"]
     var values: [Double] { [matrices, attention, norms, sampling, overhead] }
@@ -139,6 +142,7 @@ struct ModelBenchmark {
     var seconds = 0.0
     var sampling = 0.0
     var profile: [String: UInt64] = [:]
+    var work: UInt64 = 0
   }
 
   private func speed(tokens: Int, _ body: () throws -> Run) rethrows -> Speed {
@@ -169,7 +173,10 @@ struct ModelBenchmark {
       stages.sampling += run.sampling / tokens
       stages.overhead += run.seconds / tokens
     }
-    stages.overhead -= stages.matrices + stages.attention + stages.norms + stages.sampling
+    let passes = stages.matrices + stages.attention + stages.norms
+    stages.overhead -= passes + stages.sampling
+    let work = runs.reduce(0) { $0 + Double($1.work) / 1e9 } / tokens
+    stages.waiting = max(0, passes - work / Double(engine.threads))
     return stages
   }
 
@@ -208,9 +215,10 @@ struct ModelBenchmark {
 
   private func profiled(_ body: (inout Run) throws -> Void) rethrows -> Run {
     var run = Run()
-    let before = engine.statistics.profile
+    let before = engine.statistics
     run.seconds = try seconds { try body(&run) }
-    run.profile = engine.statistics.profile.merging(before) { $0 - $1 }
+    run.profile = engine.statistics.profile.merging(before.profile) { $0 - $1 }
+    run.work = engine.statistics.workNanoseconds - before.workNanoseconds
     return run
   }
 

@@ -44,10 +44,13 @@ struct ModelReport {
   private var stageTable: Table {
     var table = Table(
       .init("µS PER TOKEN"), .init("MATRICES", .right), .init("ATTENTION", .right),
-      .init("NORMS", .right), .init("SAMPLING", .right), .init("OVERHEAD", .right))
+      .init("NORMS", .right), .init("SAMPLING", .right), .init("OVERHEAD", .right),
+      .init("WAITING", .right))
     for item in measured {
       let cells = item.stages.values.map { readableNumber($0 * 1e6) }
-      table.append(item.name, cells[0], cells[1], cells[2], cells[3], cells[4])
+      table.append(
+        item.name, cells[0], cells[1], cells[2], cells[3], cells[4],
+        percentage(item.stages.waiting, of: item.stages.values.reduce(0, +)))
     }
     return table
   }
@@ -123,6 +126,7 @@ struct ModelReport {
       "tokens_per_second": speed.rates.json,
       share.name: limit > 0 ? rounded(share.rate / limit) : .null,
       "microseconds_per_token": json(speed.stages),
+      "waiting_microseconds_per_token": rounded(speed.stages.waiting * 1e6),
     ]
   }
 
