@@ -75,16 +75,18 @@ struct KernelReport {
     guard let shape = shapes.first else { return "" }
     let rows = self.rows.filter { $0.shape == shape }
     let ticks = rows.first?.points.map { Double($0.batch) } ?? []
+    // Beyond, every line is straight; the knee is what there is to see.
+    let small = ticks.filter { $0 <= 32 }
     var document = SVGDocument(width: 980, height: 460)
     LineChart(
       title: "Time of a product, relative to one activation row",
       subtitle: "\(shape), weights from memory, \(machine)", xTitle: "activation rows",
-      xTicks: ticks, isLogarithmic: true,
+      xTicks: small, isLogarithmic: true,
       series: rows.map { row in
-        series(row) { point in row.ratio(at: point.batch) ?? 0 }
+        series(row, upTo: small.last) { point in row.ratio(at: point.batch) ?? 0 }
       },
       references: [
-        .init(name: "a row at a time", color: 0, points: ticks.map { ($0, $0) })
+        .init(name: "a row at a time", color: 0, points: small.map { ($0, $0) })
       ]
     ).draw(in: &document, x: 0, y: 0, width: 490, height: 460)
     LineChart(
@@ -103,14 +105,16 @@ struct KernelReport {
 
   /// A colour for each width of the weights; the formats of one width differ in their dashes.
   private func series(
-    _ row: KernelBenchmark.Row, _ value: ((batch: Int, seconds: Samples)) -> Double
+    _ row: KernelBenchmark.Row, upTo limit: Double? = nil,
+    _ value: ((batch: Int, seconds: Samples)) -> Double
   ) -> LineChart.Series {
     let color = Self.color(of: row.type)
     let earlier = rows.filter { $0.shape == row.shape }.prefix { $0.type != row.type }
     let place = earlier.filter { Self.color(of: $0.type) == color }.count
     return .init(
       name: row.type.description, color: color, dashes: ["", "7 3", "2 3", "9 3 2 3"][place % 4],
-      points: row.points.map { (Double($0.batch), value($0)) })
+      points: row.points.filter { Double($0.batch) <= limit ?? .infinity }
+        .map { (Double($0.batch), value($0)) })
   }
 
   private static func color(of type: ElementType) -> Int {

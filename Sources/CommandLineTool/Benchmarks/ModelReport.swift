@@ -14,7 +14,7 @@ struct ModelReport {
   let passContext: Int
   let passes: [ModelBenchmark.Pass]
 
-  private static let shownPasses = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
+  private static let shownPasses = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 128, 256, 512]
 
   func lines(for stream: TextStream) -> [String] {
     let head =
@@ -148,6 +148,7 @@ struct ModelReport {
       title: "Time of a pass, relative to one row",
       subtitle: "token trees, logits for every node, context \(passContext)",
       xTitle: "rows", xTicks: Self.shownPasses.map(Double.init).filter { $0 <= largest },
+      isLogarithmicAcross: false,
       series: [
         .init(
           name: "× \(twoDigits(passes.last.map(ratio) ?? 1))", color: 0,

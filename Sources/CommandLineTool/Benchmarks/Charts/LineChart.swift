@@ -1,6 +1,6 @@
 import Foundation
 
-/// Lines over a logarithmic axis of batch sizes, each named at its right end.
+/// Lines over an axis of batch sizes, each named at its right end.
 struct LineChart {
   /// One line.
   struct Series {
@@ -15,6 +15,8 @@ struct LineChart {
   let xTitle: String
   /// Positions marked on the horizontal axis.
   let xTicks: [Double]
+  /// Whether the horizontal axis is logarithmic.
+  var isLogarithmicAcross = true
   /// Whether the vertical axis is logarithmic.
   var isLogarithmic = false
   let series: [Series]
@@ -34,7 +36,8 @@ struct LineChart {
     let frame = Frame(
       x: (x + Self.left, x + width - Self.right), y: (y + Self.top, y + height - Self.bottom))
     let all = series.flatMap(\.points)
-    guard let domain = Domain(all, xTicks: xTicks, isLogarithmic: isLogarithmic) else { return }
+    let scale = (across: isLogarithmicAcross, up: isLogarithmic)
+    guard let domain = Domain(all, xTicks: xTicks, isLogarithmic: scale) else { return }
     document.text(title, x: x + 12, y: y + 22, weight: .heading)
     document.text(subtitle, x: x + 12, y: y + 40, weight: .dim)
     drawAxes(in: &document, frame, domain)
@@ -106,16 +109,19 @@ struct LineChart {
     let x: ClosedRange<Double>
     let y: ClosedRange<Double>
     let yTicks: [Double]
-    let isLogarithmic: Bool
+    let isLogarithmic: (across: Bool, up: Bool)
 
-    init?(_ points: [(x: Double, y: Double)], xTicks: [Double], isLogarithmic: Bool) {
+    init?(
+      _ points: [(x: Double, y: Double)], xTicks: [Double],
+      isLogarithmic: (across: Bool, up: Bool)
+    ) {
       self.isLogarithmic = isLogarithmic
       let xs = points.map(\.x) + xTicks
       guard let first = xs.min(), let last = xs.max(), first > 0, last > first,
         let low = points.map(\.y).min(), let high = points.map(\.y).max(), high > 0
       else { return nil }
       x = first...last
-      if isLogarithmic, low > 0 {
+      if isLogarithmic.up, low > 0 {
         let ticks = Self.logarithmicTicks(low, high)
         yTicks = ticks
         y = min(ticks.first ?? low, low)...max(ticks.last ?? high, high)
@@ -128,15 +134,19 @@ struct LineChart {
     }
 
     func place(_ point: (x: Double, y: Double), _ frame: Frame) -> (x: Double, y: Double) {
-      let across =
-        (log(point.x) - log(x.lowerBound)) / (log(x.upperBound) - log(x.lowerBound))
-      let up =
-        isLogarithmic
-        ? (log(point.y) - log(y.lowerBound)) / (log(y.upperBound) - log(y.lowerBound))
-        : (point.y - y.lowerBound) / (y.upperBound - y.lowerBound)
+      let across = Self.share(point.x, of: x, isLogarithmic: isLogarithmic.across)
+      let up = Self.share(point.y, of: y, isLogarithmic: isLogarithmic.up)
       return (
         frame.x.0 + across * (frame.x.1 - frame.x.0), frame.y.1 - up * (frame.y.1 - frame.y.0)
       )
+    }
+
+    private static func share(
+      _ value: Double, of range: ClosedRange<Double>, isLogarithmic: Bool
+    ) -> Double {
+      isLogarithmic && range.lowerBound > 0
+        ? log(value / range.lowerBound) / log(range.upperBound / range.lowerBound)
+        : (value - range.lowerBound) / (range.upperBound - range.lowerBound)
     }
 
     /// 1, 2, 5, 10, … around the values.
