@@ -24,11 +24,13 @@ ft_step ft_activation_step(uint32_t largest_bits);
 
 /// Where one row's block goes.
 typedef struct ft_block_slot {
-  int8_t *values;   // [32]
+  int8_t *values;  // [32]
   float *scale;
   float *offset;
   int32_t *zero;
-  int16_t *halves;  // [FT_BLOCK_HALVES]
+  int32_t *half_zeros;  // [2]
+  int16_t *pair_zeros;  // [2]
+  int16_t *half_pairs;  // [4]
 } ft_block_slot;
 
 /// Quantises `count` (1 ... 32) columns of one row.

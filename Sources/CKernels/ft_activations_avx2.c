@@ -34,16 +34,23 @@ static __m256i quantize_block(const float *source, __m256 inverse) {
 /// Writes the sums of 32 bytes.
 static void write_sums(__m256i bytes, float scale, ft_block_slot slot) {
   const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), bytes);
-  __m256i halves = _mm256_add_epi16(pairs, _mm256_shuffle_epi32(pairs, 0x4E));
-  halves = _mm256_add_epi16(halves, _mm256_shuffle_epi32(halves, 0xB1));
-  const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(halves),
-                                          _mm256_extracti128_si256(halves, 1));
-  const __m128i total = _mm_madd_epi16(both, _mm_set1_epi16(1));
-  const int32_t sum = _mm_cvtsi128_si32(total) + _mm_extract_epi32(total, 1);
+  __m256i quarters = _mm256_add_epi16(pairs, _mm256_shuffle_epi32(pairs, 0x4E));
+  quarters = _mm256_add_epi16(quarters, _mm256_shuffle_epi32(quarters, 0xB1));
+  // Four 16-bit sums: the pairs of the first half, then those of the second.
+  const __m128i both = _mm_unpacklo_epi32(_mm256_castsi256_si128(quarters),
+                                          _mm256_extracti128_si256(quarters, 1));
+  const __m128i halves = _mm_madd_epi16(both, _mm_set1_epi16(1));
+  const int32_t sum = _mm_cvtsi128_si32(halves) + _mm_extract_epi32(halves, 1);
   *slot.offset = scale * (float)sum;
   *slot.zero = -FT_ZERO_STEP * sum;
-  _mm_storel_epi64((__m128i *)slot.halves,
+  _mm_storel_epi64((__m128i *)slot.half_zeros,
+                   _mm_mullo_epi32(halves, _mm_set1_epi32(-FT_INT6_ZERO)));
+  _mm_storel_epi64((__m128i *)slot.half_pairs,
                    _mm_mullo_epi16(both, _mm_set1_epi16(-FT_INT6_ZERO)));
+  const __m128i whole = _mm_add_epi16(both, _mm_srli_epi64(both, 32));
+  const int32_t word =
+      _mm_cvtsi128_si32(_mm_mullo_epi16(whole, _mm_set1_epi16(-FT_ZERO_STEP)));
+  memcpy(slot.pair_zeros, &word, sizeof word);
 }
 
 void ft_quantize_block_avx2(const float *source, int32_t count, ft_block_slot slot) {

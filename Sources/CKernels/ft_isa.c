@@ -46,7 +46,15 @@ bool ft_isa_available(ft_isa isa) {
 #else
       return false;
 #endif
-    case FT_ISA_AVX512VNNI: return false;
+    case FT_ISA_AVX512VNNI:
+#if FT_HAS_X86
+      // The compiler's run time asks the system (XCR0) as well as the processor.
+      return ft_isa_available(FT_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#else
+      return false;
+#endif
     case FT_ISA_NEON: return has_dot_products();
   }
   return false;

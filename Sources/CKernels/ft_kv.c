@@ -47,9 +47,11 @@ void ft_kv_write(const ft_attention_shape *shape, uint8_t *const *pages, int32_t
                  int32_t slot, const float *keys, const float *values) {
   for (int32_t head = 0; head < shape->kv_heads; ++head) {
     size_t at = (size_t)head * shape->head_dimension;
-    ft_ops_current()->write_kv(head_of(shape, pages, layer, head, slot), shape->kv_type,
-                               shape->head_dimension, slot % FT_PAGE_SLOTS, keys + at,
-                               values + at);
+    uint8_t *base = head_of(shape, pages, layer, head, slot);
+    const ft_ops *ops = ft_ops_current();
+    ops->write_key(base, shape->kv_type, shape->head_dimension, slot % FT_PAGE_SLOTS, keys + at);
+    ops->write_value(base, shape->kv_type, shape->head_dimension, slot % FT_PAGE_SLOTS,
+                     values + at);
   }
 }
 

@@ -19,6 +19,16 @@ static group_kernel avx2_kernel(ft_layout layout) {
     default: return (group_kernel){ft_matmul_group_portable, 1};
   }
 }
+
+static group_kernel vnni_kernel(ft_layout layout) {
+  switch (layout) {
+    case FT_LAYOUT_INT4: return (group_kernel){ft_matmul_pair_vnni_int4, 2};
+    case FT_LAYOUT_INT5: return (group_kernel){ft_matmul_pair_vnni_int5, 2};
+    case FT_LAYOUT_INT6: return (group_kernel){ft_matmul_pair_vnni_int6, 2};
+    case FT_LAYOUT_INT8: return (group_kernel){ft_matmul_pair_vnni_int8, 2};
+    default: return (group_kernel){ft_matmul_group_portable, 1};
+  }
+}
 #endif
 
 #if FT_HAS_NEON
@@ -35,7 +45,9 @@ static group_kernel neon_kernel(ft_layout layout) {
 
 static group_kernel kernel_of_layout(ft_layout layout) {
 #if FT_HAS_X86
-  if (ft_isa_current() != FT_ISA_PORTABLE) return avx2_kernel(layout);
+  const ft_isa isa = ft_isa_current();
+  if (isa == FT_ISA_AVX512VNNI) return vnni_kernel(layout);
+  if (isa != FT_ISA_PORTABLE) return avx2_kernel(layout);
 #endif
 #if FT_HAS_NEON
   if (ft_isa_current() == FT_ISA_NEON) return neon_kernel(layout);
@@ -55,7 +67,10 @@ void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32
   const ft_format format = ft_matrix_format(matrix);
   const ft_tiling tiling = ft_activation_tiling(matrix->columns, activations->capacity);
   const group_kernel kernel = kernel_of_layout(matrix->layout);
-  for (int32_t group = group_begin; group < group_end; group += kernel.groups) {
+  // A kernel of several groups takes each from a stretch of its own, so that it reads so many
+  // ascending streams without gaps.
+  const int32_t stretch = (group_end - group_begin + kernel.groups - 1) / kernel.groups;
+  for (int32_t group = group_begin; group < group_begin + stretch; group++) {
     for (int32_t first = 0; first < batch; first += tiling.tile_rows) {
       const int32_t left = batch - first;
       const ft_tile tile =
@@ -63,9 +78,9 @@ void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32
                              left < tiling.tile_rows ? left : tiling.tile_rows);
       ft_group_target targets[GROUPS_AT_A_TIME];
       for (int32_t i = 0; i < kernel.groups; i++) {
-        // A last group without a partner is its own, computed twice and written once.
-        const bool alone = group + i >= group_end;
-        const int32_t own = alone ? group : group + i;
+        // A group without a partner is its own: computed twice, written once.
+        const bool alone = group + i * stretch >= group_end;
+        const int32_t own = alone ? group : group + i * stretch;
         targets[i].weights = (const uint8_t *)matrix->data + (size_t)own * format.group_bytes;
         targets[i].out = out + (size_t)first * out_stride + (size_t)own * FT_GROUP_ROWS;
         targets[i].valid = alone ? 0 : ft_valid_rows(matrix, own);

@@ -12,7 +12,7 @@
 
 /// How far ahead of the weights in use to prefetch. 1 KB is too short to hide DRAM, beyond 4 KB
 /// brings nothing.
-#define FT_PREFETCH_BYTES 2048
+#define FT_PREFETCH_BYTES 4096
 #define FT_CACHE_LINE 64
 
 /// Keeps the compiler from moving or re-associating what makes `value`: it would turn pairs of
@@ -35,14 +35,16 @@ FT_INLINE __m256i high_nibbles(__m256i bytes) {
 
 FT_INLINE void prefetch_stream(const uint8_t *source, int32_t bytes) {
   for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
-    _mm_prefetch((const char *)source + FT_PREFETCH_BYTES + i, _MM_HINT_T0);
+    _mm_prefetch((const char *)source + FT_PREFETCH_BYTES + i, _MM_HINT_T1);
   }
 }
 
-/// The scales of a super-block, [block][row]: scale * s and offset scale * m.
+/// The scales of a super-block of INT4 or INT5.
 typedef struct ft_super_avx2 {
-  __m256 scales[FT_SUPER_BLOCKS];
-  __m256 offsets[FT_SUPER_BLOCKS];  // K and AFFINE only
+  __m256 scale;
+  __m256 offset_scale;                // K and AFFINE only
+  __m128i scales[FT_SUPER_BLOCKS];    // s, 16 bits
+  __m256 offsets[FT_SUPER_BLOCKS];    // m as floats, K and AFFINE only
 } ft_super_avx2;
 
 /// One 16-bit number per row, twice in each row's 32-bit lane.
@@ -113,70 +115,47 @@ FT_INLINE __m256 load_halves8(const uint8_t *source) {
   return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)source));
 }
 
-/// factor * integers, for one run of four blocks of [block][row] bytes.
-FT_INLINE void scale_bytes(__m256 factor, __m256i bytes, __m256 out[4]) {
-  uint8_t entries[4 * FT_GROUP_ROWS];
-  _mm256_storeu_si256((__m256i *)entries, bytes);
-  for (int block = 0; block < 4; block++) {
-    const __m128i rows = _mm_loadl_epi64((const __m128i *)(entries + block * FT_GROUP_ROWS));
-    out[block] = _mm256_mul_ps(factor, _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(rows)));
-  }
+/// 16-bit integers of one run of four blocks of bytes.
+FT_INLINE void widen_bytes(__m256i bytes, __m128i out[4]) {
+  _mm256_storeu_si256((__m256i *)out, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)));
+  _mm256_storeu_si256((__m256i *)(out + 2),
+                      _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
 }
 
-FT_INLINE void load_scaled_plane12(__m256 factor, const uint8_t *plane, int32_t blocks,
-                                   __m256 out[FT_SUPER_BLOCKS]) {
-  __m128i integers[FT_SUPER_BLOCKS];
-  load_plane12(plane, blocks, integers);
+FT_INLINE void floats_of_rows(const __m128i integers[FT_SUPER_BLOCKS],
+                              __m256 out[FT_SUPER_BLOCKS]) {
   for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
-    const __m256i wide = _mm256_cvtepi16_epi32(integers[block]);
-    out[block] = _mm256_mul_ps(factor, _mm256_cvtepi32_ps(wide));
+    out[block] = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(integers[block]));
   }
 }
 
-/// Reads the header of a super-block of INT4 or INT5.
-FT_INLINE void load_super(const ft_format *format, const uint8_t *header, int32_t blocks,
-                          ft_super_avx2 *super) {
+/// Reads the header of a super-block of INT4 or INT5. Not inlined: once per 256 columns a call costs
+/// nothing.
+static __attribute__((noinline, unused)) void load_super(const ft_format *format,
+                                                         const uint8_t *header, int32_t blocks,
+                                                         ft_super_avx2 *super) {
+  __m128i offsets[FT_SUPER_BLOCKS];
   if (format->header == FT_HEADER_K) {
     const ft_k_bytes bytes = load_k_bytes(header);
-    const __m256 scale = load_halves8(header);
-    const __m256 offset = _mm256_xor_ps(load_halves8(header + 16), _mm256_set1_ps(-0.0f));
-    scale_bytes(scale, bytes.scales[0], super->scales);
-    scale_bytes(scale, bytes.scales[1], super->scales + 4);
-    scale_bytes(offset, bytes.offsets[0], super->offsets);
-    scale_bytes(offset, bytes.offsets[1], super->offsets + 4);
+    super->scale = load_halves8(header);
+    super->offset_scale = _mm256_xor_ps(load_halves8(header + 16), _mm256_set1_ps(-0.0f));
+    widen_bytes(bytes.scales[0], super->scales);
+    widen_bytes(bytes.scales[1], super->scales + 4);
+    widen_bytes(bytes.offsets[0], offsets);
+    widen_bytes(bytes.offsets[1], offsets + 4);
+    floats_of_rows(offsets, super->offsets);
     return;
   }
-  const __m256 scale = _mm256_loadu_ps((const float *)header);
+  super->scale = _mm256_loadu_ps((const float *)header);
   if (format->header == FT_HEADER_SCALED) {
-    load_scaled_plane12(scale, header + 32, blocks, super->scales);
-  } else {
-    const __m256 offset = _mm256_loadu_ps((const float *)(header + 32));
-    load_scaled_plane12(scale, header + 64, blocks, super->scales);
-    load_scaled_plane12(offset, header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->offsets);
+    load_plane12(header + 32, blocks, super->scales);
+    return;
   }
+  super->offset_scale = _mm256_loadu_ps((const float *)(header + 32));
+  load_plane12(header + 64, blocks, super->scales);
+  load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, offsets);
+  floats_of_rows(offsets, super->offsets);
 }
-
-/// Calls `call(rows)` with the tile's row count as a constant, so that every count gets a loop of
-/// its own without counters and with its sums at fixed addresses.
-#define FT_FOR_TILE_ROWS(count, call) \
-  switch (count) {                    \
-    case 1: call(1); break;           \
-    case 2: call(2); break;           \
-    case 3: call(3); break;           \
-    case 4: call(4); break;           \
-    case 5: call(5); break;           \
-    case 6: call(6); break;           \
-    case 7: call(7); break;           \
-    case 8: call(8); break;           \
-    case 9: call(9); break;           \
-    case 10: call(10); break;         \
-    case 11: call(11); break;         \
-    case 12: call(12); break;         \
-    case 13: call(13); break;         \
-    case 14: call(14); break;         \
-    case 15: call(15); break;         \
-    default: call(16); break;         \
-  }
 
 /// Stores the first `valid` of 8 outputs.
 FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
@@ -189,11 +168,9 @@ FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
   memcpy(out, rows, (size_t)valid * sizeof(float));
 }
 
-/// total + (scale * activation scale) * products.
-FT_INLINE __m256 add_products(__m256 total, __m256 scale, const float *activation_scale,
-                              __m256i products) {
-  const __m256 factor = _mm256_mul_ps(scale, _mm256_broadcast_ss(activation_scale));
-  return _mm256_add_ps(total, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(products)));
+/// total + factor * integers.
+FT_INLINE __m256 add_scaled(__m256 total, __m256 factor, __m256i integers) {
+  return _mm256_add_ps(total, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(integers)));
 }
 
 #endif

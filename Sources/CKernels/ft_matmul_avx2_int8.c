@@ -38,28 +38,32 @@ FT_INLINE __m256i dot_sixteen(const half_block *q, const int8_t *a) {
 }
 
 FT_INLINE void add_block(const uint8_t *block, __m256 scale, const ft_tile *tile, size_t entry,
-                         int32_t rows, __m256 *products) {
+                         __m256 *products) {
   const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
   __m256i first[FT_TILE_ROWS];
   half_block q = unpack8(block);
-  for (int32_t row = 0; row < rows; row++) {
+  for (int32_t row = 0; row < tile->rows; row++) {
     first[row] = dot_sixteen(&q, values + row * FT_BLOCK_COLUMNS);
   }
   q = unpack8(block + 4 * FT_VECTOR_BYTES);
-  for (int32_t row = 0; row < rows; row++) {
+  for (int32_t row = 0; row < tile->rows; row++) {
     const __m256i second = dot_sixteen(&q, values + row * FT_BLOCK_COLUMNS + 16);
-    products[row] = add_products(products[row], scale, tile->scales + entry + row,
-                                 _mm256_add_epi32(first[row], second));
+    const __m256 activation = _mm256_broadcast_ss(tile->scales + entry + row);
+    products[row] = add_scaled(products[row], _mm256_mul_ps(scale, activation),
+                               _mm256_add_epi32(first[row], second));
   }
 }
 
-FT_INLINE void multiply_group(const ft_format *format, const ft_group_target *target,
-                              const ft_tile *tile, int32_t rows, size_t out_stride) {
+void ft_matmul_group_avx2_int8(const ft_matrix *matrix, const ft_format *format,
+                               const ft_group_target *target, const ft_tile *given,
+                               size_t out_stride) {
+  (void)matrix;
+  const ft_tile copy = *given, *tile = &copy;  // that no store to the sums can change
   const int32_t block_bytes = FT_BLOCK_VECTORS * FT_VECTOR_BYTES;
   const uint8_t *next = target->weights;
   size_t entry = 0;
   __m256 products[FT_TILE_ROWS];
-  for (int32_t row = 0; row < rows; row++) products[row] = _mm256_setzero_ps();
+  for (int32_t row = 0; row < tile->rows; row++) products[row] = _mm256_setzero_ps();
   const int32_t supers = format->full_supers + (format->tail_blocks > 0);
   for (int32_t super = 0; super < supers; super++) {
     const int32_t blocks = super < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
@@ -68,22 +72,13 @@ FT_INLINE void multiply_group(const ft_format *format, const ft_group_target *ta
     next += ft_header_bytes(FT_HEADER_FLOATS, blocks);
     for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
       prefetch_stream(next, block_bytes);
-      add_block(next, load_halves8(scales + 16 * block), tile, entry, rows, products);
+      add_block(next, load_halves8(scales + 16 * block), tile, entry, products);
       next += block_bytes;
     }
   }
-  for (int32_t row = 0; row < rows; row++) {
+  for (int32_t row = 0; row < tile->rows; row++) {
     store_rows(target->out + (size_t)row * out_stride, products[row], target->valid);
   }
-}
-
-void ft_matmul_group_avx2_int8(const ft_matrix *matrix, const ft_format *format,
-                               const ft_group_target *target, const ft_tile *tile,
-                               size_t out_stride) {
-  (void)matrix;
-#define MULTIPLY(rows) multiply_group(format, target, tile, rows, out_stride)
-  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
-#undef MULTIPLY
 }
 
 #pragma clang attribute pop

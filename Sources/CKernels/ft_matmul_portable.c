@@ -13,9 +13,11 @@
 
 /// The scales of a super-block in one shape for all headers.
 typedef struct super_scales {
-  float scales[FT_SUPER_BLOCKS][FT_GROUP_ROWS];   // scale * s; SIXTEEN: the scale alone
-  float offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // offset scale * m; 0 where there is none
-  int16_t integers[HALVES][FT_GROUP_ROWS];        // SIXTEEN: s per 16 columns; otherwise 1
+  float scale[FT_GROUP_ROWS];
+  float offset_scale[FT_GROUP_ROWS];
+  int16_t integers[HALVES][FT_GROUP_ROWS];            // s per 16 columns
+  int16_t offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];    // m
+  float block_scale[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // FLOATS only
 } super_scales;
 
 static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int row) {
@@ -24,47 +26,57 @@ static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int 
   return (int16_t)(top * 16 + (row < 4 ? pair & 15 : pair >> 4));
 }
 
-static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS]) {
+static void set_scale(super_scales *scales, int32_t block, int row, int16_t value) {
+  scales->integers[2 * block][row] = value;
+  scales->integers[2 * block + 1][row] = value;
+}
+
+static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS], float sign) {
   for (int row = 0; row < FT_GROUP_ROWS; row++) {
     ft_half half;
     memcpy(&half, source + 2 * row, sizeof half);
-    floats[row] = ft_half_to_float(half);
+    floats[row] = sign * ft_half_to_float(half);
   }
 }
 
 static void load_k(const uint8_t *header, super_scales *scales) {
-  float scale[FT_GROUP_ROWS], minimum[FT_GROUP_ROWS];
-  load_halves(header, scale);
-  load_halves(header + 16, minimum);
+  load_halves(header, scales->scale, 1);
+  load_halves(header + 16, scales->offset_scale, -1);
   const uint8_t *nibbles = header + 32;
   const uint8_t *top = nibbles + FT_SUPER_BLOCKS * FT_GROUP_ROWS;
   for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
       const int entry = block * FT_GROUP_ROWS + row;
       const int bits = top[entry % 32] >> (entry < 32 ? 0 : 4);
-      const int s = (nibbles[entry] & 15) | (bits & 3) << 4;
-      const int m = nibbles[entry] >> 4 | (bits >> 2 & 3) << 4;
-      scales->scales[block][row] = scale[row] * (float)s;
-      scales->offsets[block][row] = -minimum[row] * (float)m;
+      set_scale(scales, block, row, (int16_t)((nibbles[entry] & 15) | (bits & 3) << 4));
+      scales->offsets[block][row] = (int16_t)(nibbles[entry] >> 4 | (bits >> 2 & 3) << 4);
     }
   }
 }
 
-static void load_plane12(const uint8_t *floats, const uint8_t *plane, int32_t blocks,
-                         float out[FT_SUPER_BLOCKS][FT_GROUP_ROWS]) {
-  float scale[FT_GROUP_ROWS];
-  memcpy(scale, floats, sizeof scale);
+static void load_scaled(const uint8_t *header, int32_t blocks, super_scales *scales) {
+  memcpy(scales->scale, header, sizeof scales->scale);
   for (int32_t block = 0; block < blocks; block++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      out[block][row] = scale[row] * (float)plane12(plane, blocks, block, row);
+      set_scale(scales, block, row, plane12(header + 32, blocks, block, row));
+    }
+  }
+}
+
+static void load_affine(const uint8_t *header, int32_t blocks, super_scales *scales) {
+  memcpy(scales->scale, header, sizeof scales->scale);
+  memcpy(scales->offset_scale, header + 32, sizeof scales->offset_scale);
+  const uint8_t *offsets = header + 64 + blocks * FT_SCALE12_BYTES;
+  for (int32_t block = 0; block < blocks; block++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) {
+      set_scale(scales, block, row, plane12(header + 64, blocks, block, row));
+      scales->offsets[block][row] = plane12(offsets, blocks, block, row);
     }
   }
 }
 
 static void load_sixteen(const uint8_t *header, super_scales *scales) {
-  for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
-    memcpy(scales->scales[block], header, sizeof scales->scales[block]);
-  }
+  memcpy(scales->scale, header, sizeof scales->scale);
   for (int part = 0; part < HALVES; part++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
       scales->integers[part][row] = (int8_t)header[32 + part * FT_GROUP_ROWS + row];
@@ -74,21 +86,16 @@ static void load_sixteen(const uint8_t *header, super_scales *scales) {
 
 static void load_scales(const ft_format *format, const uint8_t *header, int32_t blocks,
                         super_scales *scales) {
+  memset(scales->offset_scale, 0, sizeof scales->offset_scale);
   memset(scales->offsets, 0, sizeof scales->offsets);
-  for (int part = 0; part < HALVES; part++) {
-    for (int row = 0; row < FT_GROUP_ROWS; row++) scales->integers[part][row] = 1;
-  }
   switch (format->header) {
     case FT_HEADER_K: load_k(header, scales); return;
-    case FT_HEADER_SCALED: load_plane12(header, header + 32, blocks, scales->scales); return;
-    case FT_HEADER_AFFINE:
-      load_plane12(header, header + 64, blocks, scales->scales);
-      load_plane12(header + 32, header + 64 + blocks * FT_SCALE12_BYTES, blocks, scales->offsets);
-      return;
+    case FT_HEADER_SCALED: load_scaled(header, blocks, scales); return;
+    case FT_HEADER_AFFINE: load_affine(header, blocks, scales); return;
     case FT_HEADER_SIXTEEN: load_sixteen(header, scales); return;
     case FT_HEADER_FLOATS:
       for (int32_t block = 0; block < blocks; block++) {
-        load_halves(header + 16 * block, scales->scales[block]);
+        load_halves(header + 16 * block, scales->block_scale[block], 1);
       }
       return;
     case FT_HEADER_NONE: return;
@@ -128,22 +135,42 @@ static int32_t dot16(const int16_t *weights, const int16_t *values) {
 typedef struct tile_sums {
   float products[FT_TILE_ROWS][FT_GROUP_ROWS];
   float offsets[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float super_products[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float super_offsets[FT_TILE_ROWS][FT_GROUP_ROWS];
 } tile_sums;
 
 /// Adds one block; `entry` is its place in the planes of the first activation row.
-static void add_block(const ft_tile *tile, size_t entry, const super_scales *scales, int32_t block,
-                      int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS], tile_sums *sums) {
+static void add_block(const ft_tile *tile, size_t entry, const super_scales *scales, bool floats,
+                      int32_t block, int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS],
+                      tile_sums *sums) {
   for (int32_t x = 0; x < tile->rows; x++, entry++) {
     const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
     int16_t wide[FT_BLOCK_COLUMNS];
     for (int i = 0; i < FT_BLOCK_COLUMNS; i++) wide[i] = values[i];
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      const int32_t dot =
-          scales->integers[2 * block][row] * dot16(weights[row], wide) +
-          scales->integers[2 * block + 1][row] * dot16(weights[row] + 16, wide + 16);
-      const float factor = scales->scales[block][row] * tile->scales[entry];
-      const float offset = scales->offsets[block][row] * tile->offsets[entry];
-      sums->products[x][row] = sums->products[x][row] + factor * (float)dot;
+      const int32_t first = dot16(weights[row], wide);
+      const int32_t second = dot16(weights[row] + 16, wide + 16);
+      if (floats) {
+        const float factor = scales->block_scale[block][row] * tile->scales[entry];
+        sums->products[x][row] = sums->products[x][row] + factor * (float)(first + second);
+        continue;
+      }
+      const int32_t scaled = scales->integers[2 * block][row] * first +
+                             scales->integers[2 * block + 1][row] * second;
+      const float offset = (float)scales->offsets[block][row] * tile->offsets[entry];
+      sums->super_products[x][row] =
+          sums->super_products[x][row] + tile->scales[entry] * (float)scaled;
+      sums->super_offsets[x][row] = sums->super_offsets[x][row] + offset;
+    }
+  }
+}
+
+static void add_super(int32_t rows, const super_scales *scales, tile_sums *sums) {
+  for (int32_t x = 0; x < rows; x++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) {
+      const float product = scales->scale[row] * sums->super_products[x][row];
+      const float offset = scales->offset_scale[row] * sums->super_offsets[x][row];
+      sums->products[x][row] = sums->products[x][row] + product;
       sums->offsets[x][row] = sums->offsets[x][row] + offset;
     }
   }
@@ -153,6 +180,7 @@ void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format,
                               const ft_group_target *target, const ft_tile *tile,
                               size_t out_stride) {
   const uint8_t *next = target->weights;
+  const bool floats = format->header == FT_HEADER_FLOATS;
   tile_sums sums;
   memset(&sums, 0, sizeof sums);
   size_t entry = 0;
@@ -162,12 +190,15 @@ void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format,
     super_scales scales;
     load_scales(format, next, blocks, &scales);
     next += ft_header_bytes(format->header, blocks);
+    memset(sums.super_products, 0, sizeof sums.super_products);
+    memset(sums.super_offsets, 0, sizeof sums.super_offsets);
     for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
       int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS];
       unpack_block(matrix->layout, format->zero, next, weights);
-      add_block(tile, entry, &scales, block, weights, &sums);
+      add_block(tile, entry, &scales, floats, block, weights, &sums);
       next += format->block_bytes;
     }
+    if (!floats) add_super(tile->rows, &scales, &sums);
   }
   for (int32_t x = 0; x < tile->rows; x++) {
     for (int32_t row = 0; row < target->valid; row++) {

@@ -21,16 +21,20 @@
 //
 // The bits of a product. With w = q - zero, the signed integer that a quant stands for (zero is 8 in
 // Q4_0, 16 in Q5_0, 32 in INT6, otherwise 0), and with dot products over the 32 columns of a block
-// that are exact in 32 bits, every variant computes, block by block in ascending order,
+// that are exact in 32 bits, every variant computes for a super-block, in ascending order of k,
 //
-//   products[r] += ((scale[r] * s[k][r]) * a_scale[k]) * dot(w[k][r], a[k])
-//   offsets[r]  += (offset_scale[r] * m[k][r]) * a_offset[k]             K and AFFINE only
+//   u[r] = sum over its blocks k of a_scale[k] * (s[k][r] * dot(w[k][r], a[k]))
+//   v[r] = sum over its blocks k of m[k][r] * a_offset[k]                         K and AFFINE only
+//
+// where s * dot is exact in 32 bits too, m is an integer, and a_offset[k] = a_scale[k] * sum(a[k]).
+// In SIXTEEN, s belongs to 16 columns: s0 * dot0 + s1 * dot1. Then, super-block by super-block,
+//
+//   products[r] += scale[r] * u[r]
+//   offsets[r]  += offset_scale[r] * v[r]
 //   output[r]    = products[r] + offsets[r]
 //
-// where a_offset[k] = a_scale[k] * sum(a[k]). Each operation rounds once: no multiplication is fused
-// with an addition. FLOATS has its scale per block in place of scale * s. In SIXTEEN s belongs to 16
-// columns, and the block adds (scale[r] * a_scale[k]) * (s0 * dot0 + s1 * dot1), the last factor
-// exact in 32 bits.
+// FLOATS has no integers: products[r] += (scale[k][r] * a_scale[k]) * dot(w[k][r], a[k]).
+// Every operation on floats rounds once: no multiplication is fused with an addition.
 //
 // Header kinds (n = blocks of the super-block, all rows of a plane together):
 //   K        scale f16[8], offset f16[8], 6-bit s and m: low nibbles u8[8][8] (s low, m high),
@@ -55,13 +59,13 @@
 #define FT_SCALE12_MAX 2047   // largest 12-bit integer scale
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
-#define FT_BLOCK_HALVES 4     // numbers per block and row in `ft_activations.halves`
 
-/// Activation rows that lie interleaved and that one pass over the weights serves.
-#define FT_TILE_ROWS 16
+/// Activation rows that lie interleaved and that one pass over the weights serves, at most. Wide
+/// tiles unpack weights less often; beyond 64 rows there is nothing left to gain.
+#define FT_TILE_ROWS 64
 
-/// `ft_activations.zeros` holds the sum of a block's activations times minus this: what takes the
-/// zero of Q4_0 off a dot product of unsigned quants, and shifted left that of others.
+/// Sums that take the zero off products of unsigned quants are multiplied with minus this in
+/// advance: Q4_0 needs them as they are, the others shifted left.
 #define FT_ZERO_STEP 8
 
 typedef enum ft_header {
@@ -99,15 +103,17 @@ static inline size_t ft_header_bytes(ft_header header, int32_t blocks) {
   return 0;
 }
 
-// Activations. Rows are dealt into tiles of `tile_rows` <= 16 of near-equal width, so that the
+// Activations. Rows are dealt into tiles of `tile_rows` <= 64 of near-equal width, so that the
 // passes of a batch of `capacity` rows are near-equal too. Inside a tile:
 //   values   [block][tile_rows][32] int8, in -127...127
 //   scales   [block][tile_rows] float
 //   offsets  [block][tile_rows] float: scale times the sum of the values
-//   zeros    [block][tile_rows] int32: -FT_ZERO_STEP times the sum of the values
-//   halves   [block][tile_rows][4] int16: per 16 columns, -FT_INT6_ZERO times the sum of the columns
-//            0 and 1 of every four, and of the columns 2 and 3: they take the zero off INT6 products
-//            inside 16-bit lanes
+// and sums of the values that take zeros off, for 32-bit lanes
+//   zeros        [block][tile_rows] int32: -FT_ZERO_STEP times the sum of the 32 columns
+//   half_zeros   [block][tile_rows][2] int32: -FT_INT6_ZERO times the sum of each 16 columns
+// and, for pairs of 16-bit lanes that hold the columns 0 and 1 of every four, and 2 and 3,
+//   pair_zeros   [block][tile_rows][2] int16: -FT_ZERO_STEP times the sums over the 32 columns
+//   half_pairs   [block][tile_rows][2][2] int16: -FT_INT6_ZERO times the sums over each 16 columns
 
 /// Shape of the prepared activations of `columns` columns and `capacity` rows.
 typedef struct ft_tiling {
@@ -130,7 +136,9 @@ typedef struct ft_tile {
   const float *scales;
   const float *offsets;
   const int32_t *zeros;
-  const int16_t *halves;
+  const int32_t *half_zeros;
+  const int16_t *pair_zeros;
+  const int16_t *half_pairs;
   int32_t rows;
   int32_t stride;  // rows the tile is laid out for
 } ft_tile;
@@ -143,7 +151,9 @@ static inline ft_tile ft_activation_tile(const ft_activations *activations, ft_t
   tile.scales = activations->scales + first;
   tile.offsets = activations->offsets + first;
   tile.zeros = activations->zeros + first;
-  tile.halves = activations->halves + first * FT_BLOCK_HALVES;
+  tile.half_zeros = activations->half_zeros + first * 2;
+  tile.pair_zeros = activations->pair_zeros + first * 2;
+  tile.half_pairs = activations->half_pairs + first * 4;
   tile.rows = rows;
   tile.stride = tiling.tile_rows;
   return tile;

@@ -48,13 +48,19 @@ static inline size_t ft_partial_stride(int32_t head_dimension) {
 /// The vector code of one instruction set.
 typedef struct ft_ops {
   void (*rms_norm)(const float *x, const float *weight, float *out, int32_t n, float epsilon);
+  /// The two halves of rms_norm: 1 / root mean square, and the product of columns with it and their
+  /// weights. The same bits as rms_norm whatever the columns.
+  float (*rms_scale)(const float *x, int32_t n, float epsilon);
+  void (*rms_apply)(const float *x, const float *weight, float scale, float *out, int32_t n);
   void (*rms_norm_add)(const float *x, const float *weight, float *out, int32_t n, float epsilon);
   void (*gated)(float *gate, const float *up, int32_t n, bool gelu);
   void (*rotate)(float *head, const float *table, int32_t dimension, bool interleaved);
   void (*scale)(float *x, float factor, int32_t n);
   void (*add)(float *x, const float *y, int32_t n);
-  void (*write_kv)(uint8_t *head, ft_kv_type type, int32_t head_dimension, int32_t slot,
-                   const float *key, const float *value);
+  void (*write_key)(uint8_t *head, ft_kv_type type, int32_t head_dimension, int32_t slot,
+                    const float *key);
+  void (*write_value)(uint8_t *head, ft_kv_type type, int32_t head_dimension, int32_t slot,
+                      const float *value);
   /// Lays out the tile's queries in `scratch`, for any number of spans.
   void (*load_queries)(const ft_attention_tile *tile, ft_attention_scratch *scratch);
   /// Partial sums [count, ft_partial_stride] of the positions of `span`.

@@ -53,7 +53,8 @@ ft_attention_split ft_split_attention(const ft_run *run, const ft_op *op) {
     first = low < first ? low : first;
     last = high > last ? high : last;
   }
-  ft_attention_split split = {.units = unit_count(run), .first_span = first / FT_SPAN};
+  ft_attention_split split = {
+      .units = unit_count(run), .first_span = first / FT_SPAN, .positions = last - first};
   split.spans = ft_ceil_div(last, FT_SPAN) - split.first_span;
   size_t floats = (size_t)split.units * (size_t)split.spans * FT_LINES *
                   ft_partial_stride(run->plan->attention.head_dimension);
@@ -68,7 +69,8 @@ int32_t ft_attention_pieces(const ft_run *run) {
 
 double ft_attention_piece_cost(const ft_run *run, const ft_op *op) {
   const ft_attention_shape *shape = &run->plan->attention;
-  double positions = run->split.by_spans ? FT_SPAN : (double)FT_SPAN * run->split.spans;
+  double positions = run->split.positions;
+  if (run->split.by_spans && positions > FT_SPAN) positions = FT_SPAN;
   if (op->window > 0 && positions > op->window) positions = op->window;
   double lines = (double)run->pass->row_count * group_size(run);
   return positions * (lines < FT_LINES ? lines : FT_LINES) * shape->head_dimension / 20;

@@ -12,6 +12,8 @@ public final class PackedMatrix: @unchecked Sendable {
   public var rows: Int { Int(matrix.pointee.rows) }
   /// Input values per row of activations.
   public var columns: Int { Int(matrix.pointee.columns) }
+  /// Whether products read the activations' floats; otherwise their quantised form alone.
+  public var readsFloats: Bool { matrix.pointee.layout == FT_LAYOUT_ROWS }
   /// Bytes of the packed form: what a pass over the matrix reads.
   public var bytes: Int { matrix.pointee.bytes }
 

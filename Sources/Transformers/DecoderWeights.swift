@@ -23,6 +23,8 @@ struct LayerWeights: Sendable {
   var postFeedForwardNorm: FloatVector?
 
   var matrices: [PackedMatrix] { [query, key, value, attentionOutput, gate, up, down] }
+  /// The products of the attention's input.
+  var projections: [PackedMatrix] { [query, key, value] }
 }
 
 /// All weights of a decoder.

@@ -76,10 +76,12 @@ typedef struct ft_activations {
   float *scales;
   float *offsets;
   int32_t *zeros;
-  int16_t *halves;
+  int32_t *half_zeros;
+  int16_t *pair_zeros;
+  int16_t *half_pairs;
 } ft_activations;
 
-/// Rows lie interleaved in near-equal tiles of up to 16, as `capacity` divides: kernels run best if
+/// Rows lie interleaved in near-equal tiles of up to 64, as `capacity` divides: kernels run best if
 /// `capacity` is the number of rows that are multiplied together. Setting it anew for every pass
 /// costs nothing (`ft_activations_init` computes a few pointers), and no value depends on it.
 size_t ft_activations_bytes(int32_t columns, int32_t capacity);
@@ -92,6 +94,17 @@ void ft_activations_init(ft_activations *activations, void *memory, int32_t colu
 /// the last ft_matmul over them is done.
 void ft_activations_quantize(ft_activations *activations, const float *source,
                              size_t source_stride, int32_t row_begin, int32_t row_end);
+
+/// The same for the blocks [block_begin, block_end) of 32 columns only: several threads may share
+/// out the columns of few rows. Blocks of several rows lie together, so that threads that share out
+/// columns do not write to the same cache lines.
+void ft_activations_quantize_blocks(ft_activations *activations, const float *source,
+                                    size_t source_stride, int32_t row_begin, int32_t row_end,
+                                    int32_t block_begin, int32_t block_end);
+/// Blocks of 32 columns, the last possibly shorter.
+int32_t ft_activations_blocks(const ft_activations *activations);
+/// Rows that lie interleaved.
+int32_t ft_activations_tile_rows(const ft_activations *activations);
 
 /// out[r * out_stride + j] = sum over c of x[r, c] * W[j, c] for rows r in 0..<batch and output
 /// rows j of groups [group_begin, group_end). Every value has the same bits whatever the batch,

@@ -25,7 +25,6 @@ typedef enum ft_op_kind {
   FT_OP_NORM,             // RMSNorm of input, quantised into `activations` (and output, if any)
   FT_OP_QUANTIZE,         // input -> activations
   FT_OP_MATMUL,           // activations x matrices -> outputs, then the epilogue
-  FT_OP_STORE_KV,         // bias-free q|k|v: norms, rotation, scaling, write to the pages
   FT_OP_ATTENTION,        // tree-masked attention over the pages, input q -> output
   FT_OP_ATTENTION_MERGE,  // joins the spans' partial sums where the pass was split by spans
   FT_OP_NORM_ADD,         // output += RMSNorm(input)
@@ -44,6 +43,7 @@ typedef enum ft_epilogue {
   FT_EPILOGUE_ADD,       // residual += product, but for skipped rows
   FT_EPILOGUE_SILU_GLU,  // outputs[0] = silu(outputs[0]) * outputs[1]
   FT_EPILOGUE_GELU_GLU,  // outputs[0] = gelu_tanh(outputs[0]) * outputs[1]
+  FT_EPILOGUE_STORE_KV,  // of q, k, v: norms, rotation, scaling, write of k and v to the pages
 } ft_epilogue;
 
 typedef enum ft_part { FT_PART_NONE = 0, FT_PART_ATTENTION, FT_PART_FEED_FORWARD } ft_part;
@@ -63,7 +63,7 @@ typedef struct ft_op {
   bool selected;        // runs over the selected rows only
   bool candidates;      // FT_OP_MATMUL: only the row groups that hold candidates
   int32_t input;        // buffer
-  int32_t output;       // buffer, or -1
+  int32_t output;       // buffer, or -1: only the activations are needed
   int32_t columns;      // width of a row of `input`
   int32_t activations;  // index of the activations read or written
   int32_t matrix_count;
@@ -73,6 +73,7 @@ typedef struct ft_op {
   int32_t output_columns[3];   // first column written
   ft_epilogue epilogue;
   int32_t residual;            // buffer that FT_EPILOGUE_ADD adds to
+  int32_t quantized;           // activations that a GLU epilogue fills from outputs[0], or -1
   const float *weight;         // norm weights [columns]
   const float *query_norm;     // [head_dimension], or NULL
   const float *key_norm;

@@ -89,7 +89,7 @@ final class CompiledPlan {
   /// The plan as a table: number, operation, layer, shapes.
   var description: String {
     let names = [
-      "embed", "rope table", "norm", "quantize", "matmul", "store k/v", "attention",
+      "embed", "rope table", "norm", "quantize", "matmul", "attention",
       "merge spans", "norm + add", "select", "copy", "gather",
     ]
     return ops.enumerated().map { index, op in
