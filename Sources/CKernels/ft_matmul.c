@@ -56,36 +56,74 @@ static group_kernel kernel_of_layout(ft_layout layout) {
   return (group_kernel){ft_matmul_group_portable, 1};
 }
 
-void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
-               float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
-               void *scratch) {
-  if (batch <= 0) return;
-  if (matrix->layout == FT_LAYOUT_ROWS) {
-    ft_matmul_rows(matrix, activations, batch, out, out_stride, group_begin, group_end, scratch);
-    return;
+/// What one call multiplies: groups groups[begin ..< end], or begin ..< end themselves.
+typedef struct product {
+  const ft_matrix *matrix;
+  const ft_activations *activations;
+  int32_t batch;
+  float *out;
+  size_t out_stride;
+  const int32_t *groups;  // or NULL
+  int32_t begin;
+  int32_t end;
+} product;
+
+static int32_t group_at(const product *p, int32_t index) {
+  return p->groups ? p->groups[index] : index;
+}
+
+static void multiply_rows(const product *p, void *scratch) {
+  for (int32_t index = p->begin; index < p->end; index++) {
+    ft_matmul_rows(p->matrix, p->activations, p->batch, group_at(p, index),
+                   p->out + (size_t)index * FT_GROUP_ROWS, p->out_stride, scratch);
   }
-  const ft_format format = ft_matrix_format(matrix);
-  const ft_tiling tiling = ft_activation_tiling(matrix->columns, activations->capacity);
-  const group_kernel kernel = kernel_of_layout(matrix->layout);
+}
+
+static void multiply_packed(const product *p) {
+  const ft_format format = ft_matrix_format(p->matrix);
+  const ft_tiling tiling =
+      ft_activation_tiling(p->matrix->columns, p->activations->capacity);
+  const group_kernel kernel = kernel_of_layout(p->matrix->layout);
   // A kernel of several groups takes each from a stretch of its own, so that it reads so many
   // ascending streams without gaps.
-  const int32_t stretch = (group_end - group_begin + kernel.groups - 1) / kernel.groups;
-  for (int32_t group = group_begin; group < group_begin + stretch; group++) {
-    for (int32_t first = 0; first < batch; first += tiling.tile_rows) {
-      const int32_t left = batch - first;
+  const int32_t stretch = (p->end - p->begin + kernel.groups - 1) / kernel.groups;
+  for (int32_t index = p->begin; index < p->begin + stretch; index++) {
+    for (int32_t first = 0; first < p->batch; first += tiling.tile_rows) {
+      const int32_t left = p->batch - first;
       const ft_tile tile =
-          ft_activation_tile(activations, tiling, first / tiling.tile_rows,
+          ft_activation_tile(p->activations, tiling, first / tiling.tile_rows,
                              left < tiling.tile_rows ? left : tiling.tile_rows);
       ft_group_target targets[GROUPS_AT_A_TIME];
       for (int32_t i = 0; i < kernel.groups; i++) {
         // A group without a partner is its own: computed twice, written once.
-        const bool alone = group + i * stretch >= group_end;
-        const int32_t own = alone ? group : group + i * stretch;
-        targets[i].weights = (const uint8_t *)matrix->data + (size_t)own * format.group_bytes;
-        targets[i].out = out + (size_t)first * out_stride + (size_t)own * FT_GROUP_ROWS;
-        targets[i].valid = alone ? 0 : ft_valid_rows(matrix, own);
+        const bool alone = index + i * stretch >= p->end;
+        const int32_t place = alone ? index : index + i * stretch, group = group_at(p, place);
+        targets[i].weights =
+            (const uint8_t *)p->matrix->data + (size_t)group * format.group_bytes;
+        targets[i].out =
+            p->out + (size_t)first * p->out_stride + (size_t)place * FT_GROUP_ROWS;
+        targets[i].valid = alone ? 0 : ft_valid_rows(p->matrix, group);
       }
-      kernel.run(matrix, &format, targets, &tile, out_stride);
+      kernel.run(p->matrix, &format, targets, &tile, p->out_stride);
     }
   }
+}
+
+void ft_matmul_groups(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+                      float *out, size_t out_stride, const int32_t *groups, int32_t begin,
+                      int32_t end, void *scratch) {
+  if (batch <= 0) return;
+  const product p = {matrix, activations, batch, out, out_stride, groups, begin, end};
+  if (matrix->layout == FT_LAYOUT_ROWS) {
+    multiply_rows(&p, scratch);
+  } else {
+    multiply_packed(&p);
+  }
+}
+
+void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+               float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
+               void *scratch) {
+  ft_matmul_groups(matrix, activations, batch, out, out_stride, NULL, group_begin, group_end,
+                   scratch);
 }

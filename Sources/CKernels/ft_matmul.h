@@ -35,8 +35,9 @@ ft_group_kernel ft_matmul_group_neon_int6;
 ft_group_kernel ft_matmul_group_neon_int8;
 #endif
 
-/// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time.
-#define FT_ROWS_CHUNK 1024
+/// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time: 8 rows of them take half of
+/// a first-level cache.
+#define FT_ROWS_CHUNK 512
 /// Partial sums of one output: column c adds to lane c mod 8.
 #define FT_ROWS_LANES 8
 
@@ -49,15 +50,25 @@ ft_rows_kernel ft_rows_accumulate_portable;
 #if FT_HAS_X86
 ft_rows_kernel ft_rows_accumulate_avx2;
 
-/// Converts `count` floats of F16 or BF16; the same values as `ft_dequantize`, faster. Returns
-/// false for other types.
+/// Dequantises `count` elements of F32, F16, BF16 or Q2_K (whole blocks); the same values as
+/// `ft_dequantize`, faster. Returns false for other types.
 bool ft_rows_convert_avx2(ft_type type, const uint8_t *source, float *destination, int32_t count);
 #endif
 
-/// ft_matmul for FT_LAYOUT_ROWS.
+#if FT_HAS_X86
+/// Most activation rows for which float weights are multiplied as they are read.
+#define FT_ROWS_DIRECT_BATCH 2
+
+/// The same as conversion and accumulation for all columns of 8 rows of F32, F16 or BF16 and few
+/// activation rows, without a converted copy: what memory-bound batches want. Returns false for
+/// other types.
+bool ft_rows_direct_avx2(ft_type type, const uint8_t *source, int32_t columns, const float *x,
+                         size_t x_stride, int32_t batch, float *lanes);
+#endif
+
+/// One group of a matrix in FT_LAYOUT_ROWS; `out` is the group's first output of the first row.
 void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
-                    float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
-                    void *scratch);
+                    int32_t group, float *out, size_t out_stride, void *scratch);
 
 /// Outputs of group `group`: 8, fewer in the last.
 static inline int32_t ft_valid_rows(const ft_matrix *matrix, int32_t group) {

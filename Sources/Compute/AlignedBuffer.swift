@@ -16,24 +16,18 @@ public final class AlignedBuffer: @unchecked Sendable {
   /// Size in bytes, at least 1.
   public let count: Int
 
-  private static let hugePage = 1 << 21
-
   /// Allocates `count` bytes.
   ///
   /// - Parameter zeroed: fill them with zeroes; otherwise they hold anything.
   /// - Throws: `OutOfMemory` if the system does not give them.
   public init(count: Int, zeroed: Bool = true) throws(OutOfMemory) {
     let size = max(count, 1)
-    let isLarge = size >= 2 * Self.hugePage
     var pointer: UnsafeMutableRawPointer?
-    guard posix_memalign(&pointer, isLarge ? Self.hugePage : 64, size) == 0, let pointer else {
+    let large = size >= 2 * HugePages.bytes
+    guard posix_memalign(&pointer, large ? HugePages.bytes : 64, size) == 0, let pointer else {
       throw OutOfMemory(bytes: size)
     }
-    #if os(Linux)
-      // Whole huge pages only, so that nothing beyond the block becomes resident. A refusal costs
-      // speed alone.
-      if isLarge { _ = madvise(pointer, size / Self.hugePage * Self.hugePage, MADV_HUGEPAGE) }
-    #endif
+    if large { HugePages.advise(pointer, size) }
     if zeroed { memset(pointer, 0, size) }
     base = pointer
     self.count = size

@@ -47,6 +47,7 @@ struct WeightLoader {
   let file: GGUFFile
   let pool: WorkerPool
   let reference: Bool
+  let memory = WeightMemory()
   let progress: (Int) throws -> Void
 
   func matrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
@@ -60,7 +61,8 @@ struct WeightLoader {
     let source = try file.bytes(of: tensor)
     do {
       let matrix = try PackedMatrix(
-        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool
+        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool,
+        memory: memory
       ) { done in
         // Rows of a tied embedding that are looked up later come back from the file one by one.
         let start = tensor.range.lowerBound

@@ -116,4 +116,11 @@ void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32
                float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
                void *scratch);
 
+/// Products with a choice of groups: out[r * out_stride + 8 i + j] is output row 8 groups[i] + j for
+/// i in [begin, end), with the bits that ft_matmul gives it. Outputs beyond `matrix->rows` are not
+/// written; `groups` may come in any order.
+void ft_matmul_groups(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+                      float *out, size_t out_stride, const int32_t *groups, int32_t begin,
+                      int32_t end, void *scratch);
+
 #endif
