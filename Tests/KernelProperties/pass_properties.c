@@ -313,7 +313,8 @@ static void check_gate(bool gelu, int32_t count) {
               .matrix_count = 2,
               .matrices = {&gate.matrix, &up.matrix},
               .outputs = {1, 2},
-              .epilogue = gelu ? FT_EPILOGUE_GELU_GLU : FT_EPILOGUE_SILU_GLU};
+              .epilogue = gelu ? FT_EPILOGUE_GELU_GLU : FT_EPILOGUE_SILU_GLU,
+              .quantized = -1};
   const ft_row row = {.contiguous = 1};
   ft_plan plan = {.ops = &op, .op_count = 1, .attention = {.heads = 1, .kv_heads = 1, .head_dimension = 8}};
   ft_pass pass = {.rows = &row,
