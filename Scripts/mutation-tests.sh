@@ -94,7 +94,7 @@ fi
 # One path rounds differently.
 if ((has_several_sets)); then
   fault "fused multiply-add in one path only" ft_matmul_portable.c \
-    's/sums->products\[x\]\[row\] \+ factor \* \(float\)dot/__builtin_fmaf(factor, (float)dot, sums->products[x][row])/' \
+    's/sums->super_products\[x\]\[row\] \+ tile->scales\[entry\] \* \(float\)scaled/__builtin_fmaf(tile->scales[entry], (float)scaled, sums->super_products[x][row])/' \
     'not as portable'
 else
   echo "skipped: a fault in one path only needs a machine with two instruction sets"
@@ -116,10 +116,10 @@ fault "outputs written beyond the last row" ft_matmul.h \
 
 # Scales and indices.
 fault "wrong scale index" ft_matmul_portable.c \
-  's/integers\[2 \* block \+ 1\]\[row\] \* dot16/integers[2 * block][row] * dot16/' \
+  's/integers\[2 \* block \+ 1\]\[row\] \* second/integers[2 * block][row] * second/' \
   'Q[36]_K.*relative error'
 fault "offsets of another block" ft_matmul_portable.c \
-  's/scales->offsets\[block\]\[row\] \* tile/scales->offsets[0][row] * tile/' 'relative error'
+  's/\(float\)scales->offsets\[block\]\[row\]/(float)scales->offsets[0][row]/' 'relative error'
 fault "low bits of 12-bit scales dropped" ft_pack_scales.c \
   's/integers\[block\]\[row\] & 15\)/integers[block][row] \& 0)/' 'Q[45]_[01].*relative error'
 fault "activations of another row" ft_matmul_portable.c \

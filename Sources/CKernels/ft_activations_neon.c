@@ -25,15 +25,12 @@ static int8x16_t quantize_sixteen(const float *source, float inverse) {
   return vcombine_s8(vmovn_s16(low), vmovn_s16(high));
 }
 
-/// Writes the two numbers of `ft_activations.halves` and returns the sum of the bytes.
-static int32_t write_halves(int8x16_t bytes, int16_t *halves) {
-  const int16x8_t neighbours = vpaddlq_s8(bytes);  // columns 0 + 1, 2 + 3, ... of every four
+/// Sums of the columns 0 and 1, and of the columns 2 and 3, of every four.
+static void sum_pairs(int8x16_t bytes, int32_t pairs[2]) {
+  const int16x8_t neighbours = vpaddlq_s8(bytes);
   const int16x4_t folded = vadd_s16(vget_low_s16(neighbours), vget_high_s16(neighbours));
-  const int32_t even = vget_lane_s16(folded, 0) + vget_lane_s16(folded, 2);
-  const int32_t odd = vget_lane_s16(folded, 1) + vget_lane_s16(folded, 3);
-  halves[0] = (int16_t)(-FT_INT6_ZERO * even);
-  halves[1] = (int16_t)(-FT_INT6_ZERO * odd);
-  return even + odd;
+  pairs[0] = vget_lane_s16(folded, 0) + vget_lane_s16(folded, 2);
+  pairs[1] = vget_lane_s16(folded, 1) + vget_lane_s16(folded, 3);
 }
 
 void ft_quantize_block_neon(const float *source, int32_t count, ft_block_slot slot) {
@@ -50,11 +47,20 @@ void ft_quantize_block_neon(const float *source, int32_t count, ft_block_slot sl
   }
   vst1q_s8(slot.values, bytes[0]);
   vst1q_s8(slot.values + 16, bytes[1]);
-  const int32_t first = write_halves(bytes[0], slot.halves);
-  const int32_t sum = first + write_halves(bytes[1], slot.halves + 2);
+  int32_t pairs[2][2];  // [half][columns 0 and 1, or 2 and 3, of every four]
+  sum_pairs(bytes[0], pairs[0]);
+  sum_pairs(bytes[1], pairs[1]);
+  const int32_t halves[2] = {pairs[0][0] + pairs[0][1], pairs[1][0] + pairs[1][1]};
+  const int32_t sum = halves[0] + halves[1];
   *slot.scale = step.scale;
   *slot.offset = step.scale * (float)sum;
   *slot.zero = -FT_ZERO_STEP * sum;
+  for (int i = 0; i < 2; i++) {
+    slot.half_zeros[i] = -FT_INT6_ZERO * halves[i];
+    slot.pair_zeros[i] = (int16_t)(-FT_ZERO_STEP * (pairs[0][i] + pairs[1][i]));
+    slot.half_pairs[2 * i] = (int16_t)(-FT_INT6_ZERO * pairs[i][0]);
+    slot.half_pairs[2 * i + 1] = (int16_t)(-FT_INT6_ZERO * pairs[i][1]);
+  }
 }
 
 #endif

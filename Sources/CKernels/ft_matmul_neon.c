@@ -31,9 +31,12 @@ typedef struct row_integers {
 
 /// The scales of a super-block.
 typedef struct super_scales {
-  row_floats scales[FT_SUPER_BLOCKS];   // scale * s; SIXTEEN: the scale alone
-  row_floats offsets[FT_SUPER_BLOCKS];  // offset scale * m; K and AFFINE only
-  const int8_t *integers;               // SIXTEEN: s, [16 columns][row]
+  row_floats scale;
+  row_floats offset_scale;                   // K and AFFINE only
+  int16x8_t integers[FT_SUPER_BLOCKS];       // s of 32 columns; not of SIXTEEN and FLOATS
+  int16x8_t offsets[FT_SUPER_BLOCKS];        // m; K and AFFINE only
+  row_floats block_scales[FT_SUPER_BLOCKS];  // FLOATS only
+  const int8_t *sixteens;                    // SIXTEEN: s, [16 columns][row]
 } super_scales;
 
 // MARK: Scales
@@ -49,34 +52,24 @@ FT_INLINE row_floats load_halves(const uint8_t *source) {
                        vcvt_f32_f16(vreinterpret_f16_u16(vget_high_u16(bits)))}};
 }
 
-FT_INLINE row_floats scaled(row_floats scale, int16x8_t integers) {
-  return (row_floats){
-      {vmulq_f32(scale.half[0], vcvtq_f32_s32(vmovl_s16(vget_low_s16(integers)))),
-       vmulq_f32(scale.half[1], vcvtq_f32_s32(vmovl_s16(vget_high_s16(integers))))}};
-}
-
-/// One block's numbers of a plane of 12-bit numbers.
-FT_INLINE int16x8_t load_twelve(const uint8_t *plane, int32_t blocks, int32_t block) {
-  const int8x8_t tops = vld1_s8((const int8_t *)plane + block * FT_GROUP_ROWS);
-  uint32_t pairs;
-  memcpy(&pairs, plane + blocks * FT_GROUP_ROWS + block * FT_GROUP_ROWS / 2, sizeof pairs);
-  const uint64_t nibbles =
-      (pairs & 0x0F0F0F0Fu) | (uint64_t)(pairs >> 4 & 0x0F0F0F0Fu) << 32;
-  const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(nibbles)));
-  return vorrq_s16(vshll_n_s8(tops, 4), low);
-}
-
-FT_INLINE void load_plane(const uint8_t *floats, const uint8_t *plane, int32_t blocks,
-                          row_floats out[FT_SUPER_BLOCKS]) {
-  const row_floats scale = load_floats(floats);
+/// A plane of 12-bit numbers.
+FT_INLINE void load_twelves(const uint8_t *plane, int32_t blocks,
+                            int16x8_t out[FT_SUPER_BLOCKS]) {
   for (int32_t block = 0; block < blocks; block++) {
-    out[block] = scaled(scale, load_twelve(plane, blocks, block));
+    const int8x8_t tops = vld1_s8((const int8_t *)plane + block * FT_GROUP_ROWS);
+    uint32_t pairs;
+    memcpy(&pairs, plane + blocks * FT_GROUP_ROWS + block * FT_GROUP_ROWS / 2, sizeof pairs);
+    const uint64_t nibbles =
+        (pairs & 0x0F0F0F0Fu) | (uint64_t)(pairs >> 4 & 0x0F0F0F0Fu) << 32;
+    const int16x8_t low = vreinterpretq_s16_u16(vmovl_u8(vcreate_u8(nibbles)));
+    out[block] = vorrq_s16(vshll_n_s8(tops, 4), low);
   }
 }
 
 FT_INLINE void load_k(const uint8_t *header, super_scales *super) {
-  const row_floats scale = load_halves(header), minimum = load_halves(header + 16);
-  const row_floats offset = {{vnegq_f32(minimum.half[0]), vnegq_f32(minimum.half[1])}};
+  const row_floats minimum = load_halves(header + 16);
+  super->scale = load_halves(header);
+  super->offset_scale = (row_floats){{vnegq_f32(minimum.half[0]), vnegq_f32(minimum.half[1])}};
   const uint8_t *nibbles = header + 32;
   const uint8_t *tops = nibbles + FT_SUPER_BLOCKS * FT_GROUP_ROWS;
   for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
@@ -86,8 +79,8 @@ FT_INLINE void load_k(const uint8_t *header, super_scales *super) {
     const uint8x8_t s =
         vorr_u8(vand_u8(low, vdup_n_u8(15)), vshl_n_u8(vand_u8(top, vdup_n_u8(3)), 4));
     const uint8x8_t m = vorr_u8(vshr_n_u8(low, 4), vshl_n_u8(vand_u8(top, vdup_n_u8(12)), 2));
-    super->scales[block] = scaled(scale, vreinterpretq_s16_u16(vmovl_u8(s)));
-    super->offsets[block] = scaled(offset, vreinterpretq_s16_u16(vmovl_u8(m)));
+    super->integers[block] = vreinterpretq_s16_u16(vmovl_u8(s));
+    super->offsets[block] = vreinterpretq_s16_u16(vmovl_u8(m));
   }
 }
 
@@ -95,20 +88,23 @@ FT_INLINE void load_scales(const ft_format *format, const uint8_t *header, int32
                            super_scales *super) {
   switch (format->header) {
     case FT_HEADER_K: load_k(header, super); return;
-    case FT_HEADER_SCALED: load_plane(header, header + 32, blocks, super->scales); return;
+    case FT_HEADER_SCALED:
+      super->scale = load_floats(header);
+      load_twelves(header + 32, blocks, super->integers);
+      return;
     case FT_HEADER_AFFINE:
-      load_plane(header, header + 64, blocks, super->scales);
-      load_plane(header + 32, header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->offsets);
+      super->scale = load_floats(header);
+      super->offset_scale = load_floats(header + 32);
+      load_twelves(header + 64, blocks, super->integers);
+      load_twelves(header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->offsets);
       return;
     case FT_HEADER_SIXTEEN:
-      for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
-        super->scales[block] = load_floats(header);
-      }
-      super->integers = (const int8_t *)header + 32;
+      super->scale = load_floats(header);
+      super->sixteens = (const int8_t *)header + 32;
       return;
     case FT_HEADER_FLOATS:
       for (int32_t block = 0; block < blocks; block++) {
-        super->scales[block] = load_halves(header + 16 * block);
+        super->block_scales[block] = load_halves(header + 16 * block);
       }
       return;
     case FT_HEADER_NONE: return;
@@ -175,57 +171,91 @@ FT_INLINE row_integers dot_sixteen(row_integers sum, const int8x16_t *w, const i
   return sum;
 }
 
-FT_INLINE row_integers times(row_integers dot, const int8_t *integers) {
-  const int16x8_t s = vmovl_s8(vld1_s8(integers));
-  return (row_integers){{vmulq_s32(dot.half[0], vmovl_s16(vget_low_s16(s))),
-                         vmulq_s32(dot.half[1], vmovl_s16(vget_high_s16(s)))}};
+FT_INLINE row_integers times(row_integers dot, int16x8_t integers) {
+  return (row_integers){{vmulq_s32(dot.half[0], vmovl_s16(vget_low_s16(integers))),
+                         vmulq_s32(dot.half[1], vmovl_s16(vget_high_s16(integers)))}};
 }
 
-/// The exact product of a block; `integers` are the 16-column scales of INT6.
+/// The exact product of block `block` and one activation row, its integer scales included.
 FT_INLINE row_integers dot_block(ft_layout layout, const int8x16_t w[BLOCK_REGISTERS],
-                                 const int8_t *values, const int8_t *integers) {
+                                 const super_scales *super, int32_t block, const int8_t *values) {
   const row_integers zero = {{vdupq_n_s32(0), vdupq_n_s32(0)}};
   const row_integers first = dot_sixteen(zero, w, values);
-  if (layout != FT_LAYOUT_INT6) return dot_sixteen(first, w + FT_BLOCK_VECTORS, values + 16);
+  if (layout != FT_LAYOUT_INT6) {
+    const row_integers both = dot_sixteen(first, w + FT_BLOCK_VECTORS, values + 16);
+    return layout == FT_LAYOUT_INT8 ? both : times(both, super->integers[block]);
+  }
+  const int8_t *sixteens = super->sixteens + 2 * block * FT_GROUP_ROWS;
   const row_integers second = dot_sixteen(zero, w + FT_BLOCK_VECTORS, values + 16);
-  const row_integers low = times(first, integers);
-  const row_integers high = times(second, integers + FT_GROUP_ROWS);
+  const row_integers low = times(first, vmovl_s8(vld1_s8(sixteens)));
+  const row_integers high = times(second, vmovl_s8(vld1_s8(sixteens + FT_GROUP_ROWS)));
   return (row_integers){
       {vaddq_s32(low.half[0], high.half[0]), vaddq_s32(low.half[1], high.half[1])}};
+}
+
+FT_INLINE row_floats floats_of(row_integers integers) {
+  return (row_floats){{vcvtq_f32_s32(integers.half[0]), vcvtq_f32_s32(integers.half[1])}};
+}
+
+/// sum += a * b, rounded twice.
+FT_INLINE void add_product(row_floats *sum, row_floats a, row_floats b) {
+  for (int half = 0; half < 2; half++) {
+    sum->half[half] = vaddq_f32(sum->half[half], vmulq_f32(a.half[half], b.half[half]));
+  }
+}
+
+FT_INLINE row_floats scaled(row_floats values, float factor) {
+  return (row_floats){
+      {vmulq_n_f32(values.half[0], factor), vmulq_n_f32(values.half[1], factor)}};
+}
+
+FT_INLINE row_floats everywhere(float value) {
+  return (row_floats){{vdupq_n_f32(value), vdupq_n_f32(value)}};
 }
 
 /// Running sums of one activation row.
 typedef struct row_sums {
   row_floats products, offsets;
+  row_floats super_products, super_offsets;  // of this super-block
 } row_sums;
-
-FT_INLINE void add_product(row_floats *sum, row_floats scale, float activation_scale,
-                           row_integers dot) {
-  for (int half = 0; half < 2; half++) {
-    const float32x4_t factor = vmulq_n_f32(scale.half[half], activation_scale);
-    const float32x4_t product = vmulq_f32(factor, vcvtq_f32_s32(dot.half[half]));
-    sum->half[half] = vaddq_f32(sum->half[half], product);
-  }
-}
-
-FT_INLINE void add_offset(row_floats *sum, row_floats offset, float activation_offset) {
-  for (int half = 0; half < 2; half++) {
-    sum->half[half] =
-        vaddq_f32(sum->half[half], vmulq_n_f32(offset.half[half], activation_offset));
-  }
-}
 
 /// Stores the first `valid` of 8 outputs.
 FT_INLINE void store_rows(float *out, const row_sums *sums, int32_t valid) {
-  const float32x4_t low = vaddq_f32(sums->products.half[0], sums->offsets.half[0]);
-  const float32x4_t high = vaddq_f32(sums->products.half[1], sums->offsets.half[1]);
+  const float32x4_t both[2] = {vaddq_f32(sums->products.half[0], sums->offsets.half[0]),
+                               vaddq_f32(sums->products.half[1], sums->offsets.half[1])};
   if (valid == FT_GROUP_ROWS) {
-    vst1q_f32(out, low);
-    vst1q_f32(out + 4, high);
+    vst1q_f32(out, both[0]);
+    vst1q_f32(out + 4, both[1]);
     return;
   }
-  const float32x4_t both[2] = {low, high};
   memcpy(out, both, (size_t)valid * sizeof(float));
+}
+
+/// Adds one unpacked block to the sums of one activation row; `entry` is its place in the planes.
+FT_INLINE void add_block(ft_layout layout, bool has_offsets, const int8x16_t w[BLOCK_REGISTERS],
+                         const super_scales *super, int32_t block, const ft_tile *tile,
+                         size_t entry, row_sums *sums) {
+  const float scale = tile->scales[entry];
+  const row_floats dot =
+      floats_of(dot_block(layout, w, super, block, tile->values + entry * FT_BLOCK_COLUMNS));
+  if (layout == FT_LAYOUT_INT8) {
+    add_product(&sums->products, scaled(super->block_scales[block], scale), dot);
+    return;
+  }
+  add_product(&sums->super_products, everywhere(scale), dot);
+  if (!has_offsets) return;
+  const row_integers m = {{vmovl_s16(vget_low_s16(super->offsets[block])),
+                           vmovl_s16(vget_high_s16(super->offsets[block]))}};
+  add_product(&sums->super_offsets, floats_of(m), everywhere(tile->offsets[entry]));
+}
+
+/// Adds the sums of a super-block to those of the row.
+FT_INLINE void finish_super(bool has_offsets, const super_scales *super, row_sums *sums) {
+  add_product(&sums->products, super->scale, sums->super_products);
+  sums->super_products = everywhere(0);
+  if (!has_offsets) return;
+  add_product(&sums->offsets, super->offset_scale, sums->super_offsets);
+  sums->super_offsets = everywhere(0);
 }
 
 FT_INLINE void multiply(ft_layout layout, const ft_format *format, const ft_group_target *target,
@@ -248,19 +278,13 @@ FT_INLINE void multiply(ft_layout layout, const ft_format *format, const ft_grou
         __builtin_prefetch(next + PREFETCH_BYTES + i);
       }
       unpack(layout, format->zero, next, w);
-      const int8_t *integers =
-          layout == FT_LAYOUT_INT6 ? super.integers + 2 * block * FT_GROUP_ROWS : NULL;
       for (int32_t row = 0; row < tile->rows; row++) {
-        const size_t own = entry + (size_t)row;
-        const row_integers dot =
-            dot_block(layout, w, tile->values + own * FT_BLOCK_COLUMNS, integers);
-        add_product(&sums[row].products, super.scales[block], tile->scales[own], dot);
-        if (has_offsets) {
-          add_offset(&sums[row].offsets, super.offsets[block], tile->offsets[own]);
-        }
+        add_block(layout, has_offsets, w, &super, block, tile, entry + (size_t)row, &sums[row]);
       }
       next += format->block_bytes;
     }
+    if (layout == FT_LAYOUT_INT8) continue;
+    for (int32_t row = 0; row < tile->rows; row++) finish_super(has_offsets, &super, &sums[row]);
   }
   for (int32_t row = 0; row < tile->rows; row++) {
     store_rows(target->out + (size_t)row * out_stride, &sums[row], target->valid);

@@ -32,7 +32,9 @@ static ft_activations tile_slice(const ft_activations *activations, ft_tiling ti
   part.scales = (float *)own.scales + blocks;
   part.offsets = (float *)own.offsets + blocks;
   part.zeros = (int32_t *)own.zeros + blocks;
-  part.halves = (int16_t *)own.halves + blocks * FT_BLOCK_HALVES;
+  part.half_zeros = (int32_t *)own.half_zeros + blocks * 2;
+  part.pair_zeros = (int16_t *)own.pair_zeros + blocks * 2;
+  part.half_pairs = (int16_t *)own.half_pairs + blocks * 4;
   return part;
 }
 
