@@ -67,12 +67,17 @@ static void run_copy(const ft_run *run, int32_t begin, int32_t end) {
   for (int32_t r = begin; r < end; ++r) copy_row(run, r, r);
 }
 
-/// In place: candidates ascend, so that a column is read before it is written.
+/// In place: candidates ascend, so that a value is read before its place is written.
 static void run_gather(const ft_run *run, int32_t begin, int32_t end) {
   const ft_pass *pass = run->pass;
   for (int32_t r = begin; r < end; ++r) {
     float *row = ft_buffer_row(pass, run->op->output, r);
-    for (int32_t i = 0; i < pass->candidate_count; ++i) row[i] = row[pass->candidates[i]];
+    int32_t group = 0;
+    for (int32_t i = 0; i < pass->candidate_count; ++i) {
+      int32_t candidate = pass->candidates[i];
+      while (pass->candidate_groups[group] != candidate / FT_GROUP_ROWS) ++group;
+      row[i] = row[group * FT_GROUP_ROWS + candidate % FT_GROUP_ROWS];
+    }
   }
 }
 

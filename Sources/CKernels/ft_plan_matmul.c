@@ -111,14 +111,13 @@ static void run_gated(const ft_run *run, int32_t worker, int32_t begin, int32_t 
                                  rows, first / 32, ft_ceil_div(last, 32));
 }
 
-/// Groups of a list, neighbours together.
-static void multiply_listed(const ft_run *run, int32_t worker, int32_t begin, int32_t end) {
-  const int32_t *groups = run->pass->candidate_groups;
-  for (int32_t i = begin, next; i < end; i = next) {
-    for (next = i + 1; next < end && groups[next] == groups[next - 1] + 1; ++next) {
-    }
-    multiply_groups(run, worker, 0, groups[i], groups[next - 1] + 1);
-  }
+/// Groups that hold candidates, one after the other in the output's rows.
+static void multiply_candidates(const ft_run *run, int32_t worker, int32_t begin, int32_t end) {
+  const ft_op *op = run->op;
+  const ft_pass *pass = run->pass;
+  ft_matmul_groups(op->matrices[0], &run->activations, ft_op_rows(op, pass),
+                   pass->buffers[op->outputs[0]], pass->strides[op->outputs[0]],
+                   pass->candidate_groups, begin, end, ft_run_scratch(run, worker));
 }
 
 // MARK: Keys and values
@@ -173,7 +172,7 @@ static void finish_heads(const ft_run *run, int32_t matrix, int32_t begin, int32
 void ft_run_matmul(const ft_run *run, int32_t worker, int32_t begin, int32_t end) {
   const ft_op *op = run->op;
   if (op->candidates) {
-    multiply_listed(run, worker, begin, end);
+    multiply_candidates(run, worker, begin, end);
     return;
   }
   if (is_gated(op)) {

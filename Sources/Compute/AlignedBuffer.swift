@@ -22,12 +22,12 @@ public final class AlignedBuffer: @unchecked Sendable {
   /// - Throws: `OutOfMemory` if the system does not give them.
   public init(count: Int, zeroed: Bool = true) throws(OutOfMemory) {
     let size = max(count, 1)
+    let isLarge = size >= 2 * HugePages.bytes
     var pointer: UnsafeMutableRawPointer?
-    let large = size >= 2 * HugePages.bytes
-    guard posix_memalign(&pointer, large ? HugePages.bytes : 64, size) == 0, let pointer else {
+    guard posix_memalign(&pointer, isLarge ? HugePages.bytes : 64, size) == 0, let pointer else {
       throw OutOfMemory(bytes: size)
     }
-    if large { HugePages.advise(pointer, size) }
+    if isLarge { HugePages.advise(pointer, size) }
     if zeroed { memset(pointer, 0, size) }
     base = pointer
     self.count = size

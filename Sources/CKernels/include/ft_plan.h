@@ -30,7 +30,7 @@ typedef enum ft_op_kind {
   FT_OP_NORM_ADD,         // output += RMSNorm(input)
   FT_OP_SELECT,           // rows that logits are asked for -> output
   FT_OP_COPY,             // input -> output (taps)
-  FT_OP_GATHER,           // moves the columns of the candidates to the front of output's rows
+  FT_OP_GATHER,           // moves candidates' logits from their groups to the front of output's rows
   FT_OP_KINDS
 } ft_op_kind;
 

@@ -24,7 +24,8 @@ final class CompiledPlan {
   private let frequencies: UnsafeMutableBufferPointer<Float>
   private let model: Transformer
 
-  init(_ model: Transformer, options: ForwardOptions, shape: ft_attention_shape, logits: LogitsPlan
+  init(
+    _ model: Transformer, options: ForwardOptions, shape: ft_attention_shape, logits: LogitsPlan
   )
     throws(ForwardError)
   {

@@ -353,7 +353,8 @@ public final class ForwardEngine {
   private func readProfile() {
     guard let profile else { return }
     let names: [(ft_op_kind, String)] = [
-      (FT_OP_EMBED, "embed"), (FT_OP_ROPE_TABLE, "rope table"), (FT_OP_NORM, "norm"), (FT_OP_QUANTIZE, "quantize"),
+      (FT_OP_EMBED, "embed"), (FT_OP_ROPE_TABLE, "rope table"), (FT_OP_NORM, "norm"),
+      (FT_OP_QUANTIZE, "quantize"),
       (FT_OP_MATMUL, "matmul"), (FT_OP_ATTENTION, "attention"), (FT_OP_GATHER, "gather"),
       (FT_OP_ATTENTION_MERGE, "merge"), (FT_OP_NORM_ADD, "norm + add"),
       (FT_OP_SELECT, "select"), (FT_OP_COPY, "copy"),
