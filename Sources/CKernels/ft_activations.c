@@ -113,6 +113,9 @@ static ft_quantize_block_kernel *quantize_kernel(void) {
 #if FT_HAS_X86
   if (ft_isa_current() != FT_ISA_PORTABLE) return ft_quantize_block_avx2;
 #endif
+#if FT_HAS_NEON
+  if (ft_isa_current() == FT_ISA_NEON) return ft_quantize_block_neon;
+#endif
   return ft_quantize_block_portable;
 }
 

@@ -40,5 +40,8 @@ ft_quantize_block_kernel ft_quantize_block_portable;
 #if FT_HAS_X86
 ft_quantize_block_kernel ft_quantize_block_avx2;
 #endif
+#if FT_HAS_NEON
+ft_quantize_block_kernel ft_quantize_block_neon;
+#endif
 
 #endif

@@ -4,6 +4,11 @@
 
 #include "ft_isa.h"
 
+#if FT_HAS_NEON && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #define ISA_COUNT 4
 #define ISA_UNDECIDED (-1)
 
@@ -18,6 +23,17 @@ const char *ft_isa_name(ft_isa isa) {
     case FT_ISA_NEON: return "neon";
   }
   return "unknown";
+}
+
+/// Whether an aarch64 processor has `sdot`, which is optional before ARMv8.4.
+static bool has_dot_products(void) {
+#if FT_HAS_NEON && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif FT_HAS_NEON && defined(__APPLE__)
+  return true;
+#else
+  return false;
+#endif
 }
 
 bool ft_isa_available(ft_isa isa) {
@@ -39,7 +55,7 @@ bool ft_isa_available(ft_isa isa) {
 #else
       return false;
 #endif
-    case FT_ISA_NEON: return false;
+    case FT_ISA_NEON: return has_dot_products();
   }
   return false;
 }

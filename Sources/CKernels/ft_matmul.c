@@ -42,15 +42,29 @@ static group_kernel vnni_kernel(ft_layout layout) {
 }
 #endif
 
+#if FT_HAS_NEON
+static group_kernel neon_kernel(ft_layout layout) {
+  switch (layout) {
+    case FT_LAYOUT_INT4: return (group_kernel){ft_matmul_group_neon_int4, 1};
+    case FT_LAYOUT_INT5: return (group_kernel){ft_matmul_group_neon_int5, 1};
+    case FT_LAYOUT_INT6: return (group_kernel){ft_matmul_group_neon_int6, 1};
+    case FT_LAYOUT_INT8: return (group_kernel){ft_matmul_group_neon_int8, 1};
+    default: return (group_kernel){ft_matmul_group_portable, 1};
+  }
+}
+#endif
+
 /// The kernel for tiles of up to `rows` activation rows.
 static group_kernel kernel_of_layout(ft_layout layout, int32_t rows) {
 #if FT_HAS_X86
   const ft_isa isa = ft_isa_current();
   if (isa == FT_ISA_AVX512VNNI) return vnni_kernel(layout);
   if (isa != FT_ISA_PORTABLE) return avx2_kernel(layout, rows);
-#else
-  (void)layout, (void)rows;
 #endif
+#if FT_HAS_NEON
+  if (ft_isa_current() == FT_ISA_NEON) return neon_kernel(layout);
+#endif
+  (void)layout, (void)rows;
   return (group_kernel){ft_matmul_group_portable, 1};
 }
 

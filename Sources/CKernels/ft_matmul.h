@@ -31,6 +31,12 @@ ft_group_kernel ft_matmul_pair_vnni_int5;
 ft_group_kernel ft_matmul_pair_vnni_int6;
 ft_group_kernel ft_matmul_pair_vnni_int8;
 #endif
+#if FT_HAS_NEON
+ft_group_kernel ft_matmul_group_neon_int4;
+ft_group_kernel ft_matmul_group_neon_int5;
+ft_group_kernel ft_matmul_group_neon_int6;
+ft_group_kernel ft_matmul_group_neon_int8;
+#endif
 
 /// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time: 8 rows of them take half of
 /// a first-level cache.

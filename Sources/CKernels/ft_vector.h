@@ -11,6 +11,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <arm_neon.h>
+#endif
+
 #pragma STDC FP_CONTRACT OFF
 #pragma clang diagnostic ignored "-Wpsabi"
 
@@ -91,6 +95,10 @@ FT_INLINE v8f exp8(v8f x) {
 FT_INLINE v8f load_half8(const uint16_t *p) {
 #if defined(FT_TARGET_AVX2)
   return (v8f)_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p));
+#elif defined(__aarch64__)
+  const float32x4_t halves[2] = {vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))),
+                                 vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4)))};
+  return load8((const float *)halves);
 #else
   v8s h;
   memcpy(&h, p, sizeof h);

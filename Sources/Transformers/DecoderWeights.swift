@@ -22,6 +22,7 @@ struct LayerWeights: Sendable {
   var down: PackedMatrix
   var postFeedForwardNorm: FloatVector?
 
+  var matrices: [PackedMatrix] { [query, key, value, attentionOutput, gate, up, down] }
   /// The products of the attention's input.
   var projections: [PackedMatrix] { [query, key, value] }
 }
@@ -34,14 +35,10 @@ struct DecoderWeights: Sendable {
   let outputNorm: FloatVector
   let head: PackedMatrix
 
-  var bytes: Int {
-    layers.reduce(head.bytes) { sum, layer in
-      sum
-        + [
-          layer.query, layer.key, layer.value, layer.attentionOutput, layer.gate, layer.up,
-          layer.down,
-        ].reduce(0) { $0 + $1.bytes }
-    }
+  var bytes: Int { layers.reduce(head.bytes) { $0 + $1.matrices.reduce(0) { $0 + $1.bytes } } }
+
+  var layerMultiplyAdds: Int {
+    layers.reduce(0) { $0 + $1.matrices.reduce(0) { $0 + $1.rows * $1.columns } }
   }
 }
 
