@@ -376,6 +376,12 @@ text {# c #} more
 {{ zzz|tojson }}
 ---
 {{ {[1]: 2} }}
+---
+{{ none|map('upper')|list }} {{ 0|rejectattr('a')|list }} {{ gone|map(attribute='a')|join }} {{ false|select('odd')|list }}
+---
+{{ 5|map('upper')|list }}
+---
+{{ none|join }}
 '''
 
 LEXICAL_ERRORS = ["{{ name", "{% if yes %}A", "{% endif %}", "{{ name | nofilter }}", "{{ 1 + }}",
