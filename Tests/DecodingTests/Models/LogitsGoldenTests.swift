@@ -122,7 +122,7 @@ extension RealModelTests {
     return try ForwardEngine(model: Transformer(file: file, reference: reference), kv: kv)
   }
 
-  /// The two differ by the order of summation and four digits of the file: 0.00005 was measured.
+  /// The two differ by the order of summation and four digits of the file: 0.00008 was measured.
   @Test(
     "exact activations give the logits of an independent float implementation",
     arguments: goldenModels)
@@ -145,16 +145,19 @@ extension RealModelTests {
   }
 
   /// What rounding activations to 8 bits costs differs from model to model, and the goldens carry
-  /// llama.cpp's rounding beside ours. NumPy with llama.cpp's rounding, which differs from llama.cpp
-  /// by the order of summation alone, lies up to 0.39 (SmolLM2) and 0.46 (Gemma) from its logits in
-  /// the mean of a prompt's 20, so that no implementation can hold 0.25 on every prompt of theirs.
+  /// llama.cpp's rounding beside ours. Even NumPy with llama.cpp's rounding, which differs from it by
+  /// little more than the order of summation, lies up to 0.39 (SmolLM2) and 0.46 (Gemma) from its
+  /// logits in the mean of a prompt's 20, so single prompts of these two may exceed 0.25: of 32,
+  /// 6 and 8 do with us, the worst by 0.46 and 0.54.
   ///
   /// Qwen 1.5B meets llama.cpp's scales for 256 columns in every product, and has no BOS: the first
   /// token's activations are so large that the other 255 drown. What is predicted from the first
-  /// token alone is then llama.cpp's rounding. After `<|im_start|>`, where three quarters of the prompts
-  /// begin, it gives the second token 20.2 nats, exact activations 14.4, we (32 columns) 15.4. NumPy
-  /// shows both: rounding like llama.cpp it has llama.cpp's likelihoods within 0.1%, without rounding
-  /// it has ours. So the second token is compared with exact activations, all others with llama.cpp.
+  /// token alone is then llama.cpp's rounding. After `<|im_start|>`, where three quarters of the
+  /// prompts begin, it gives the second token 20.2 nats, exact activations 14.4, we (32 columns)
+  /// 15.4. NumPy shows both: rounding like llama.cpp it has llama.cpp's likelihood within 0.1%,
+  /// without rounding that of our float path. So the second token is compared with exact
+  /// activations, all others with llama.cpp: over all tokens we are 1.7% off, without the second
+  /// ones 0.2%.
   private struct Bounds {
     /// Mean distance of 20 logits on a single prompt, from llama.cpp and from exact activations.
     var distance = 0.25
@@ -203,7 +206,7 @@ extension RealModelTests {
       #expect(abs(second - exact) < bounds.secondToken, "\(prompt.id)")
       let sum = reading.nll.reduce(0, +)
       #expect(
-        abs(sum - second - prompt.llamaRest) / Double(reading.nll.count) < 0.1, "\(prompt.id)")
+        abs(sum - second - prompt.llamaRest) / Double(reading.nll.count) < 0.08, "\(prompt.id)")
       sums.add(sum, llama: prompt.llamaSum, exact: prompt.numpy.float.nll.reduce(0, +))
       rests.add(sum - second, llama: prompt.llamaRest, exact: 0)
     }
@@ -213,7 +216,7 @@ extension RealModelTests {
     let exactMean = exactDistances.reduce(0, +) / Double(distances.count)
     #expect(mean < 0.25)
     #expect(exactMean < mean + 0.01)
-    #expect(abs(sums.ours / sums.exact - 1) < 0.01)
+    #expect(abs(sums.ours / sums.exact - 1) < 0.005)
     #expect(abs(rests.ours / rests.llama - 1) < 0.01)
     if settledByExact.isEmpty { #expect(abs(sums.ours / sums.llama - 1) < 0.01) }
   }
