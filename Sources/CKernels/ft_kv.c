@@ -5,7 +5,8 @@
 size_t ft_kv_head_bytes(ft_kv_type type, int32_t head_dimension) {
   size_t elements = ft_key_elements(head_dimension) + ft_value_elements(head_dimension);
   size_t bytes = elements * ft_kv_element_bytes(type);
-  return type == FT_KV_Q8 ? bytes + 2 * FT_PAGE_SLOTS * sizeof(float) : bytes;
+  size_t scales = (size_t)(ft_key_scale_count(head_dimension) + 1) * FT_PAGE_SLOTS;
+  return type == FT_KV_Q8 ? bytes + scales * sizeof(float) : bytes;
 }
 
 static uint8_t *head_of(const ft_attention_shape *shape, uint8_t *const *pages, int32_t layer,
@@ -26,10 +27,12 @@ static void move_head(ft_kv_type type, int32_t dimension, uint8_t *source, int32
             source_values + ft_value_index(type, dimension, from, d) * size, size);
   }
   if (type != FT_KV_Q8) return;
-  const float *source_scales = ft_kv_scales(source, dimension);
-  float *target_scales = ft_kv_scales(target, dimension);
-  target_scales[to] = source_scales[from];
-  target_scales[FT_PAGE_SLOTS + to] = source_scales[FT_PAGE_SLOTS + from];
+  // The scales of the values follow those of the keys.
+  const float *source_scales = ft_key_scales(source, dimension);
+  float *target_scales = ft_key_scales(target, dimension);
+  for (int32_t i = 0; i <= ft_key_scale_count(dimension); ++i) {
+    target_scales[i * FT_PAGE_SLOTS + to] = source_scales[i * FT_PAGE_SLOTS + from];
+  }
 }
 
 void ft_kv_move_slot(const ft_attention_shape *shape, int32_t layers, uint8_t *const *pages,
@@ -70,11 +73,12 @@ void ft_kv_read(const ft_attention_shape *shape, uint8_t *const *pages, int32_t 
   for (int32_t head = 0; head < shape->kv_heads; ++head) {
     uint8_t *base = head_of(shape, pages, layer, head, slot);
     const uint8_t *stored = ft_values(base, type, dimension);
-    const float *scales = ft_kv_scales(base, dimension);
     bool scaled = type == FT_KV_Q8;
-    float key_scale = scaled ? scales[at] : 1, value_scale = scaled ? scales[FT_PAGE_SLOTS + at] : 1;
+    const float *key_scales = ft_key_scales(base, dimension) + at;
+    float value_scale = scaled ? ft_value_scales(base, dimension)[at] : 1;
     for (int32_t d = 0; d < dimension; ++d) {
       size_t out = (size_t)head * dimension + d;
+      float key_scale = scaled ? key_scales[d / FT_KEY_SCALE_DIMENSIONS * FT_PAGE_SLOTS] : 1;
       keys[out] = key_scale * read_element(base, ft_key_index(type, dimension, at, d), type);
       values[out] =
           value_scale * read_element(stored, ft_value_index(type, dimension, at, d), type);

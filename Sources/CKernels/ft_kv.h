@@ -7,12 +7,16 @@
 // values, rows padded to whole vectors.
 //   floats  keys [block][dimension][16 slots], values [slot][padded dimension]
 //   q8      keys [block][dimension / 2][16 slots][2], values [slot / 2][padded dimension][2], then
-//           one float scale per slot for the keys and one for the values
-// The pairs of q8 are what one 16-bit multiply-add takes.
+//           float scales: of the keys [dimension / 32][slots], of the values [slots]
+// The pairs of q8 are what one 16-bit multiply-add takes. Keys have a scale per 32 dimensions: single
+// dimensions of some models (Qwen 2.5) are so large that under one scale per head the others lose
+// their bits. Perplexity of the 0.5B over 1535 tokens: 23.49 with floats, 24.07 so, 23.40 with 32.
 
 #include "ft_ops.h"
 
 #define FT_KEY_BLOCK 16
+/// Dimensions of a q8 key that share a scale.
+#define FT_KEY_SCALE_DIMENSIONS 32
 
 static inline size_t ft_kv_element_bytes(ft_kv_type type) {
   return type == FT_KV_F32 ? 4 : type == FT_KV_F16 ? 2 : 1;
@@ -43,9 +47,19 @@ static inline uint8_t *ft_values(uint8_t *head, ft_kv_type type, int32_t dimensi
   return head + ft_key_elements(dimension) * ft_kv_element_bytes(type);
 }
 
-/// q8: scales of the keys [FT_PAGE_SLOTS], then of the values.
-static inline float *ft_kv_scales(uint8_t *head, int32_t dimension) {
+/// Scales that a q8 key has.
+static inline int32_t ft_key_scale_count(int32_t dimension) {
+  return (dimension + FT_KEY_SCALE_DIMENSIONS - 1) / FT_KEY_SCALE_DIMENSIONS;
+}
+
+/// q8: scales of the keys [ft_key_scale_count, FT_PAGE_SLOTS].
+static inline float *ft_key_scales(uint8_t *head, int32_t dimension) {
   return (float *)(head + ft_key_elements(dimension) + ft_value_elements(dimension));
+}
+
+/// q8: scales of the values [FT_PAGE_SLOTS].
+static inline float *ft_value_scales(uint8_t *head, int32_t dimension) {
+  return ft_key_scales(head, dimension) + ft_key_scale_count(dimension) * FT_PAGE_SLOTS;
 }
 
 #endif

@@ -37,6 +37,31 @@ struct AttentionTests {
     }
   }
 
+  @Test("one huge dimension of a q8 key takes no precision from those 32 away")
+  func hugeDimension() throws {
+    var shape = ft_attention_shape()
+    shape.heads = 1
+    shape.kv_heads = 1
+    shape.head_dimension = 128
+    shape.kv_type = FT_KV_Q8
+    shape.page_head_stride = ft_kv_head_bytes(FT_KV_Q8, 128)
+    shape.page_layer_stride = shape.page_head_stride
+    let page = UnsafeMutablePointer<UInt8>.allocate(capacity: shape.page_layer_stride)
+    defer { page.deallocate() }
+    let pages: [UnsafeMutablePointer<UInt8>?] = [page]
+    var random = SeededGenerator(seed: 8)
+    var key = (0..<128).map { _ in random.unit() - 0.5 }
+    key[40] = 300
+    var found = key
+    var value = key
+    ft_kv_write(&shape, pages, 0, 9, key, key)
+    ft_kv_read(&shape, pages, 0, 9, &found, &value)
+    for d in 0..<128 where d / 32 != 1 {
+      #expect(abs(found[d] - key[d]) < 0.51 * 0.5 / 127, "dimension \(d)")
+    }
+    #expect(abs(found[40] - 300) < 1e-3)
+  }
+
   /// Shapes of heads: one to one, and groups that share keys and values.
   static let shapes: [(keyValueHeads: Int32, group: Int32, dimension: Int32)] = [
     (1, 1, 8), (2, 1, 24), (3, 3, 64), (1, 7, 64), (2, 6, 128), (1, 4, 256), (1, 12, 16),
