@@ -19,7 +19,7 @@ setup: ## Install the Debian packages that are missing
 build: setup ## Build the program
 	$(SWIFT) build $(CONFIGURATION) --product foretoken
 
-demo: build ## Fetch the default model, write text, compare 1 thread with 2
+demo: build ## Fetch the default model, write text, compare 1 thread with 2, race copying
 	@Scripts/demo.sh "$(FORETOKEN)"
 
 test: neon mutants ## Run every test
@@ -32,10 +32,12 @@ neon: ## Test the NEON kernels, under emulation where the processor has none
 mutants: setup ## Test the kernel tests: planted faults must be found
 	@Scripts/mutation-tests.sh
 
-bench: build ## Measure the kernels and the default model on this machine
+bench: build ## Measure kernels, the default model and speculation on this machine
 	@"$(FORETOKEN)" bench kernels
 	@echo
 	@"$(FORETOKEN)" bench model
+	@echo
+	@"$(FORETOKEN)" bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 1
 
 format: ## Format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

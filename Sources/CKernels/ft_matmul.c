@@ -10,11 +10,22 @@ typedef struct group_kernel {
 } group_kernel;
 
 #if FT_HAS_X86
-static group_kernel avx2_kernel(ft_layout layout) {
+/// Rows from which on a kernel of two groups gains more by its fewer loads than it loses by working
+/// on two streams.
+#define PAIR_ROWS_AVX2 8
+
+static group_kernel avx2_kernel(ft_layout layout, int32_t rows) {
+  const bool pair = rows >= PAIR_ROWS_AVX2;
   switch (layout) {
-    case FT_LAYOUT_INT4: return (group_kernel){ft_matmul_group_avx2_int4, 1};
-    case FT_LAYOUT_INT5: return (group_kernel){ft_matmul_group_avx2_int5, 1};
-    case FT_LAYOUT_INT6: return (group_kernel){ft_matmul_group_avx2_int6, 1};
+    case FT_LAYOUT_INT4:
+      return pair ? (group_kernel){ft_matmul_pair_avx2_int4, 2}
+                  : (group_kernel){ft_matmul_group_avx2_int4, 1};
+    case FT_LAYOUT_INT5:
+      return pair ? (group_kernel){ft_matmul_pair_avx2_int5, 2}
+                  : (group_kernel){ft_matmul_group_avx2_int5, 1};
+    case FT_LAYOUT_INT6:
+      return pair ? (group_kernel){ft_matmul_pair_avx2_int6, 2}
+                  : (group_kernel){ft_matmul_group_avx2_int6, 1};
     case FT_LAYOUT_INT8: return (group_kernel){ft_matmul_group_avx2_int8, 1};
     default: return (group_kernel){ft_matmul_group_portable, 1};
   }
@@ -43,16 +54,17 @@ static group_kernel neon_kernel(ft_layout layout) {
 }
 #endif
 
-static group_kernel kernel_of_layout(ft_layout layout) {
+/// The kernel for tiles of up to `rows` activation rows.
+static group_kernel kernel_of_layout(ft_layout layout, int32_t rows) {
 #if FT_HAS_X86
   const ft_isa isa = ft_isa_current();
   if (isa == FT_ISA_AVX512VNNI) return vnni_kernel(layout);
-  if (isa != FT_ISA_PORTABLE) return avx2_kernel(layout);
+  if (isa != FT_ISA_PORTABLE) return avx2_kernel(layout, rows);
 #endif
 #if FT_HAS_NEON
   if (ft_isa_current() == FT_ISA_NEON) return neon_kernel(layout);
 #endif
-  (void)layout;
+  (void)layout, (void)rows;
   return (group_kernel){ft_matmul_group_portable, 1};
 }
 
@@ -83,7 +95,8 @@ static void multiply_packed(const product *p) {
   const ft_format format = ft_matrix_format(p->matrix);
   const ft_tiling tiling =
       ft_activation_tiling(p->matrix->columns, p->activations->capacity);
-  const group_kernel kernel = kernel_of_layout(p->matrix->layout);
+  const int32_t rows = p->batch < tiling.tile_rows ? p->batch : tiling.tile_rows;
+  const group_kernel kernel = kernel_of_layout(p->matrix->layout, rows);
   // A kernel of several groups takes each from a stretch of its own, so that it reads so many
   // ascending streams without gaps.
   const int32_t stretch = (p->end - p->begin + kernel.groups - 1) / kernel.groups;

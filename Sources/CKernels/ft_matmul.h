@@ -20,8 +20,11 @@ typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format,
 ft_group_kernel ft_matmul_group_portable;
 #if FT_HAS_X86
 ft_group_kernel ft_matmul_group_avx2_int4;
+ft_group_kernel ft_matmul_pair_avx2_int4;
 ft_group_kernel ft_matmul_group_avx2_int5;
+ft_group_kernel ft_matmul_pair_avx2_int5;
 ft_group_kernel ft_matmul_group_avx2_int6;
+ft_group_kernel ft_matmul_pair_avx2_int6;
 ft_group_kernel ft_matmul_group_avx2_int8;
 ft_group_kernel ft_matmul_pair_vnni_int4;
 ft_group_kernel ft_matmul_pair_vnni_int5;

@@ -33,6 +33,42 @@ FT_INLINE __m256i high_nibbles(__m256i bytes) {
   return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(15));
 }
 
+FT_INLINE void unpack4(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  for (int t = 0; t < 4; t++) {
+    const __m256i bytes = load256(block + t * FT_VECTOR_BYTES);
+    q[t] = _mm256_and_si256(bytes, mask);
+    q[t + 4] = high_nibbles(bytes);
+  }
+}
+
+FT_INLINE void unpack5(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  unpack4(block, q);
+  const __m256i fifth = load256(block + 4 * FT_VECTOR_BYTES);
+  const __m256i bit = _mm256_set1_epi8(16);
+  q[0] = _mm256_or_si256(q[0], _mm256_and_si256(_mm256_slli_epi16(fifth, 4), bit));
+  q[1] = _mm256_or_si256(q[1], _mm256_and_si256(_mm256_slli_epi16(fifth, 3), bit));
+  q[2] = _mm256_or_si256(q[2], _mm256_and_si256(_mm256_slli_epi16(fifth, 2), bit));
+  q[3] = _mm256_or_si256(q[3], _mm256_and_si256(_mm256_slli_epi16(fifth, 1), bit));
+  q[4] = _mm256_or_si256(q[4], _mm256_and_si256(fifth, bit));
+  q[5] = _mm256_or_si256(q[5], _mm256_and_si256(_mm256_srli_epi16(fifth, 1), bit));
+  q[6] = _mm256_or_si256(q[6], _mm256_and_si256(_mm256_srli_epi16(fifth, 2), bit));
+  q[7] = _mm256_or_si256(q[7], _mm256_and_si256(_mm256_srli_epi16(fifth, 3), bit));
+}
+
+FT_INLINE void unpack6(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  unpack4(block, q);
+  const __m256i pair = _mm256_set1_epi8(0x30);
+  for (int half = 0; half < 2; half++) {
+    const __m256i top = load256(block + (4 + half) * FT_VECTOR_BYTES);
+    __m256i *own = q + 4 * half;
+    own[0] = _mm256_or_si256(own[0], _mm256_and_si256(_mm256_slli_epi16(top, 4), pair));
+    own[1] = _mm256_or_si256(own[1], _mm256_and_si256(_mm256_slli_epi16(top, 2), pair));
+    own[2] = _mm256_or_si256(own[2], _mm256_and_si256(top, pair));
+    own[3] = _mm256_or_si256(own[3], _mm256_and_si256(_mm256_srli_epi16(top, 2), pair));
+  }
+}
+
 FT_INLINE void prefetch_stream(const uint8_t *source, int32_t bytes) {
   for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
     _mm_prefetch((const char *)source + FT_PREFETCH_BYTES + i, _MM_HINT_T1);

@@ -8,29 +8,6 @@
 // INT4 and INT5: a block is unpacked once into eight registers, then every activation row of the
 // tile meets it, two rows at a time so that two independent sums are in flight.
 
-FT_INLINE void unpack4(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
-  const __m256i mask = _mm256_set1_epi8(15);
-  for (int t = 0; t < 4; t++) {
-    const __m256i bytes = load256(block + t * FT_VECTOR_BYTES);
-    q[t] = _mm256_and_si256(bytes, mask);
-    q[t + 4] = high_nibbles(bytes);
-  }
-}
-
-FT_INLINE void unpack5(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
-  unpack4(block, q);
-  const __m256i fifth = load256(block + 4 * FT_VECTOR_BYTES);
-  const __m256i bit = _mm256_set1_epi8(16);
-  q[0] = _mm256_or_si256(q[0], _mm256_and_si256(_mm256_slli_epi16(fifth, 4), bit));
-  q[1] = _mm256_or_si256(q[1], _mm256_and_si256(_mm256_slli_epi16(fifth, 3), bit));
-  q[2] = _mm256_or_si256(q[2], _mm256_and_si256(_mm256_slli_epi16(fifth, 2), bit));
-  q[3] = _mm256_or_si256(q[3], _mm256_and_si256(_mm256_slli_epi16(fifth, 1), bit));
-  q[4] = _mm256_or_si256(q[4], _mm256_and_si256(fifth, bit));
-  q[5] = _mm256_or_si256(q[5], _mm256_and_si256(_mm256_srli_epi16(fifth, 1), bit));
-  q[6] = _mm256_or_si256(q[6], _mm256_and_si256(_mm256_srli_epi16(fifth, 2), bit));
-  q[7] = _mm256_or_si256(q[7], _mm256_and_si256(_mm256_srli_epi16(fifth, 3), bit));
-}
-
 // Two activation rows in step: two independent products, then two independent sums. Written out
 // because compilers re-associate the sums and spread the loads, which costs 10 to 15 %.
 #define START_PAIR                        \

@@ -9,23 +9,6 @@
 // 8 x 32 x 127 = 32512. So the 16-bit sum starts from -32 times the sum of its activations and may
 // wrap on the way: the end is exact, and one multiplication with the scale serves 16 columns.
 
-FT_INLINE void unpack6(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
-  const __m256i mask = _mm256_set1_epi8(15), pair = _mm256_set1_epi8(0x30);
-  for (int t = 0; t < 4; t++) {
-    const __m256i bytes = load256(block + t * FT_VECTOR_BYTES);
-    q[t] = _mm256_and_si256(bytes, mask);
-    q[t + 4] = high_nibbles(bytes);
-  }
-  for (int half = 0; half < 2; half++) {
-    const __m256i top = load256(block + (4 + half) * FT_VECTOR_BYTES);
-    __m256i *own = q + 4 * half;
-    own[0] = _mm256_or_si256(own[0], _mm256_and_si256(_mm256_slli_epi16(top, 4), pair));
-    own[1] = _mm256_or_si256(own[1], _mm256_and_si256(_mm256_slli_epi16(top, 2), pair));
-    own[2] = _mm256_or_si256(own[2], _mm256_and_si256(top, pair));
-    own[3] = _mm256_or_si256(own[3], _mm256_and_si256(_mm256_srli_epi16(top, 2), pair));
-  }
-}
-
 /// 16-bit sums of 16 columns, q[0] to q[3], from `zeros` for `count` (1 or 2) activation rows.
 FT_INLINE void dot_sixteen(int32_t count, const __m256i *q, const int8_t *a, const int16_t *zeros,
                            __m256i out[2]) {

@@ -30,7 +30,7 @@ FT_INLINE __m512i load_both(const uint8_t *const next[2], int vector) {
               load256(next[1] + vector * FT_VECTOR_BYTES));
 }
 
-FT_INLINE void unpack_low_bits(const uint8_t *const next[2], ft_block16 q) {
+FT_INLINE void unpack4_both(const uint8_t *const next[2], ft_block16 q) {
   const __m512i mask = _mm512_set1_epi8(15);
   for (int t = 0; t < 4; t++) {
     const __m512i bytes = load_both(next, t);
@@ -44,8 +44,8 @@ FT_INLINE __m512i or_masked(__m512i a, __m512i b, __m512i mask) {
   return _mm512_ternarylogic_epi32(a, b, mask, 0xF8);
 }
 
-FT_INLINE void unpack5(const uint8_t *const next[2], ft_block16 q) {
-  unpack_low_bits(next, q);
+FT_INLINE void unpack5_both(const uint8_t *const next[2], ft_block16 q) {
+  unpack4_both(next, q);
   const __m512i fifth = load_both(next, 4), bit = _mm512_set1_epi8(16);
   q[0] = or_masked(q[0], _mm512_slli_epi16(fifth, 4), bit);
   q[1] = or_masked(q[1], _mm512_slli_epi16(fifth, 3), bit);
@@ -57,8 +57,8 @@ FT_INLINE void unpack5(const uint8_t *const next[2], ft_block16 q) {
   q[7] = or_masked(q[7], _mm512_srli_epi16(fifth, 3), bit);
 }
 
-FT_INLINE void unpack6(const uint8_t *const next[2], ft_block16 q) {
-  unpack_low_bits(next, q);
+FT_INLINE void unpack6_both(const uint8_t *const next[2], ft_block16 q) {
+  unpack4_both(next, q);
   const __m512i pair = _mm512_set1_epi8(0x30);
   for (int half = 0; half < 2; half++) {
     const __m512i top = load_both(next, 4 + half);
@@ -71,17 +71,17 @@ FT_INLINE void unpack6(const uint8_t *const next[2], ft_block16 q) {
 }
 
 /// Signed bytes as unsigned ones with a zero of 128.
-FT_INLINE void unpack8(const uint8_t *const next[2], ft_block16 q) {
+FT_INLINE void unpack8_both(const uint8_t *const next[2], ft_block16 q) {
   const __m512i sign = _mm512_set1_epi8((char)0x80);
   for (int t = 0; t < FT_BLOCK_VECTORS; t++) q[t] = _mm512_xor_si512(load_both(next, t), sign);
 }
 
 FT_INLINE void unpack(ft_layout layout, const uint8_t *const next[2], ft_block16 q) {
   switch (layout) {
-    case FT_LAYOUT_INT5: unpack5(next, q); return;
-    case FT_LAYOUT_INT6: unpack6(next, q); return;
-    case FT_LAYOUT_INT8: unpack8(next, q); return;
-    default: unpack_low_bits(next, q); return;
+    case FT_LAYOUT_INT5: unpack5_both(next, q); return;
+    case FT_LAYOUT_INT6: unpack6_both(next, q); return;
+    case FT_LAYOUT_INT8: unpack8_both(next, q); return;
+    default: unpack4_both(next, q); return;
   }
 }
 

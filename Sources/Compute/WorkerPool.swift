@@ -53,11 +53,11 @@ public final class WorkerPool: @unchecked Sendable {
     ft_pool_delay(pool, Int32(clamping: worker), Int32(clamping: microseconds))
   }
 
-  /// Threads to use unless told otherwise: the processors this process may run on, hyper-threads
-  /// not counted where the system tells.
+  /// Threads to use unless told otherwise: the processors this process may run on (affinity and
+  /// container quota counted), hyper-threads not counted where the system tells.
   public static var defaultWorkers: Int {
-    let online = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    return max(1, min(physicalCores ?? online, online, 256))
+    let available = Int(ft_available_processors())
+    return max(1, min(physicalCores ?? available, available, 256))
   }
 
   /// Physical cores as Linux lists them, nil elsewhere.

@@ -38,6 +38,10 @@ ft_pool *ft_pool_create(int32_t workers);
 void ft_pool_destroy(ft_pool *pool);
 int32_t ft_pool_workers(const ft_pool *pool);
 
+/// Processors that this process may run on at once: its affinity, and on Linux the quota of its
+/// control group; at least 1.
+int32_t ft_available_processors(void);
+
 /// Runs `job` once on every worker and returns when all are done. One call at a time.
 void ft_pool_run(ft_pool *pool, ft_job job, void *context);
 

@@ -14,6 +14,16 @@ struct Samples {
     return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
   }
 
+  /// The value below which a share `part` of the values lies, between neighbours in proportion; 0
+  /// without values.
+  func quantile(_ part: Double) -> Double {
+    guard let last = sorted.indices.last else { return 0 }
+    let place = min(max(part, 0), 1) * Double(last)
+    let low = Int(place)
+    let high = min(low + 1, last)
+    return sorted[low] + (sorted[high] - sorted[low]) * (place - Double(low))
+  }
+
   var minimum: Double { sorted.first ?? 0 }
   var maximum: Double { sorted.last ?? 0 }
 

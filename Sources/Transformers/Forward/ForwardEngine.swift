@@ -15,13 +15,15 @@ public final class ForwardEngine {
   public let kv: KVType
   /// Most tokens of one sequence.
   public let contextLimit: Int
-  /// Worker threads.
-  public let threads: Int
+  /// Worker threads. Engines that are used in turns from one thread may share them, and should: the
+  /// workers of each wait for its next pass by spinning.
+  public let workers: WorkerPool
+  /// Number of worker threads.
+  public var threads: Int { workers.workers }
   /// What was done so far.
-  public private(set) var statistics = ForwardStatistics()
+  public internal(set) var statistics = ForwardStatistics()
 
   let pool: PagePool
-  let workers: WorkerPool
   private var buffers: PassBuffers
   private var plans: [PlanKey: CompiledPlan] = [:]
   private var latest: (key: PlanKey, plan: CompiledPlan)?
@@ -41,22 +43,32 @@ public final class ForwardEngine {
   ///   - contextLimit: most tokens of a sequence; nil for the model's own, at most 8192.
   ///   - profiles: measure time by kind of operation (`statistics.profile`).
   /// - Throws: `WorkerPoolError` or `ForwardError`.
-  public init(
+  public convenience init(
     model: Transformer, threads: Int = WorkerPool.defaultWorkers, kv: KVType = .f16,
     contextLimit: Int? = nil, profiles: Bool = false
   ) throws {
+    try self.init(
+      model: model, workers: try WorkerPool(workers: threads), kv: kv, contextLimit: contextLimit,
+      profiles: profiles)
+  }
+
+  /// Makes an engine that runs on the threads of another one, which is used from the same thread.
+  /// - Parameters: as for the other initializer.
+  public init(
+    model: Transformer, workers: WorkerPool, kv: KVType = .f16, contextLimit: Int? = nil,
+    profiles: Bool = false
+  ) throws {
     self.model = model
     self.kv = kv
-    self.threads = threads
+    self.workers = workers
     let limit = contextLimit ?? min(model.configuration.contextLength, 8192)
     guard limit > 0 else { throw ForwardError.contextFull(needed: 1, limit: limit) }
     self.contextLimit = limit
-    workers = try WorkerPool(workers: threads)
     pool = PagePool(model.configuration, kv: kv)
     var plan = ft_plan()
     plan.attention = pool.shape
     buffers = try PassBuffers(
-      model.configuration, scratchBytes: ft_plan_scratch_bytes(&plan) * threads)
+      model.configuration, scratchBytes: ft_plan_scratch_bytes(&plan) * workers.workers)
     if profiles {
       let counters = UnsafeMutablePointer<UInt64>.allocate(capacity: Int(FT_PROFILE_COUNTERS))
       counters.initialize(repeating: 0, count: Int(FT_PROFILE_COUNTERS))
