@@ -134,12 +134,12 @@ FT_INLINE void multiply_group(bool five, bool affine, const ft_format *format,
     const int32_t header_bytes = (int32_t)ft_header_bytes(format->header, blocks);
     const size_t first = entry;
     ft_super_avx2 super;
-    prefetch_stream(next, header_bytes);
+    prefetch_near(next, header_bytes);
     load_super(format, next, blocks, &super);
     next += header_bytes;
     for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
       __m256i q[FT_BLOCK_VECTORS];
-      prefetch_stream(next, block_bytes);
+      prefetch_near(next, block_bytes);
       if (five) {
         unpack5(next, q);
       } else {

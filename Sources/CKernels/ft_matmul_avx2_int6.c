@@ -58,11 +58,11 @@ void ft_matmul_group_avx2_int6(const ft_matrix *matrix, const ft_format *format,
   for (int32_t row = 0; row < rows; row++) sums[row] = products[row] = _mm256_setzero_ps();
   for (int32_t super = 0; super < format->full_supers; super++) {
     const uint8_t *header = next;
-    prefetch_stream(next, header_bytes);
+    prefetch_near(next, header_bytes);
     next += header_bytes;
     for (int32_t block = 0; block < FT_SUPER_BLOCKS; block++, entry += (size_t)tile->stride) {
       __m256i q[FT_BLOCK_VECTORS];
-      prefetch_stream(next, block_bytes);
+      prefetch_near(next, block_bytes);
       unpack6(next, q);
       const uint8_t *integers = header + 32 + block * 2 * FT_GROUP_ROWS;
       const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)integers));

@@ -68,10 +68,10 @@ void ft_matmul_group_avx2_int8(const ft_matrix *matrix, const ft_format *format,
   for (int32_t super = 0; super < supers; super++) {
     const int32_t blocks = super < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
     const uint8_t *scales = next;
-    prefetch_stream(next, 16 * blocks);
+    prefetch_near(next, 16 * blocks);
     next += ft_header_bytes(FT_HEADER_FLOATS, blocks);
     for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
-      prefetch_stream(next, block_bytes);
+      prefetch_near(next, block_bytes);
       add_block(next, load_halves8(scales + 16 * block), tile, entry, products);
       next += block_bytes;
     }

@@ -174,7 +174,7 @@ FT_INLINE void add_super(ft_variant v, const ft_format *format, int32_t blocks,
   ft_super_avx2 super[2];
   _Alignas(64) ft_panel panel;  // vectors that cross cache lines cost a tenth
   for (int g = 0; g < 2; g++) {
-    prefetch_stream(next[g], header_bytes);
+    prefetch_far(next[g], header_bytes);
     if (v.layout == FT_LAYOUT_INT6) {
       super[g].scale = _mm256_loadu_ps((const float *)next[g]);
     } else {
@@ -186,7 +186,7 @@ FT_INLINE void add_super(ft_variant v, const ft_format *format, int32_t blocks,
     ft_block_scales scales[2];
     for (int g = 0; g < 2; g++) {
       __m256i q[FT_BLOCK_VECTORS];
-      prefetch_stream(next[g], format->block_bytes);
+      prefetch_far(next[g], format->block_bytes);
       unpack(v.layout, next[g], q);
       next[g] += format->block_bytes;
       scales[g] = block_scales(v, &super[g], header[g], block);

@@ -23,7 +23,7 @@ FT_INLINE void convert_floats(ft_type type, const uint8_t *source, float *destin
   const size_t bytes = type == FT_TYPE_F32 ? 4 : 2;
   int32_t i = 0;
   for (; i + 4 * FT_ROWS_LANES <= count; i += 4 * FT_ROWS_LANES) {
-    prefetch_stream(source + bytes * (size_t)i, 4 * FT_ROWS_LANES * (int32_t)bytes);
+    prefetch_near(source + bytes * (size_t)i, 4 * FT_ROWS_LANES * (int32_t)bytes);
     for (int32_t k = i; k < i + 4 * FT_ROWS_LANES; k += FT_ROWS_LANES) {
       _mm256_storeu_ps(destination + k, convert8(type, source, k));
     }
@@ -85,7 +85,7 @@ bool ft_rows_convert_avx2(ft_type type, const uint8_t *source, float *destinatio
     case FT_TYPE_BF16: convert_floats(FT_TYPE_BF16, source, destination, count); return true;
     case FT_TYPE_Q2_K:
       for (int32_t i = 0; i < count; i += FT_BLOCK_SUPER, source += sizeof(ft_block_q2_k)) {
-        prefetch_stream(source, 2 * FT_CACHE_LINE);
+        prefetch_near(source, 2 * FT_CACHE_LINE);
         convert_q2_k(source, destination + i);
       }
       return true;

@@ -14,6 +14,9 @@
 /// Activation rows whose sums are under way at a time: enough to hide the latency of vpdpbusd.
 #define ROWS_IN_STEP 4
 
+/// Rows from which on software prefetches pay.
+#define PREFETCH_ROWS 3
+
 /// Vectors of 16 rows in an unpacked block.
 typedef __m512i ft_block16[FT_BLOCK_VECTORS];
 
@@ -261,6 +264,8 @@ FT_INLINE void multiply_pair(ft_layout layout, bool affine, int zero_shift,
   const ft_tile copy = *given, *tile = &copy;
   const uint8_t *next[2] = {targets[0].weights, targets[1].weights};
   const int32_t block_bytes = format->block_bytes;
+  // With fewer rows memory is all that counts, and the hardware follows two streams better alone.
+  const bool prefetch = tile->rows >= PREFETCH_ROWS;
   size_t entry = 0;
   ft_sums16 all;
   for (int32_t row = 0; row < tile->rows; row++) {
@@ -276,7 +281,7 @@ FT_INLINE void multiply_pair(ft_layout layout, bool affine, int zero_shift,
     const size_t first = entry;
     ft_super16 super;
     for (int i = 0; i < 2; i++) {
-      prefetch_stream(next[i], header_bytes);
+      if (prefetch) prefetch_far(next[i], header_bytes);
       next[i] += header_bytes;
     }
     if (layout == FT_LAYOUT_INT6) {
@@ -287,8 +292,10 @@ FT_INLINE void multiply_pair(ft_layout layout, bool affine, int zero_shift,
     }
     for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
       ft_block16 q;
-      prefetch_stream(next[0], block_bytes);
-      prefetch_stream(next[1], block_bytes);
+      if (prefetch) {
+        prefetch_far(next[0], block_bytes);
+        prefetch_far(next[1], block_bytes);
+      }
       unpack(layout, next, q);
       const ft_block_scales16 scales = block_scales(layout, &super, header, block);
       add_block(layout, zero_shift, q, &scales, tile, entry, sums);

@@ -43,28 +43,29 @@ static uint64_t int8_portable(uint64_t iterations) {
 #pragma clang attribute push(__attribute__((target("avx2"))), apply_to = function)
 #include <immintrin.h>
 
-#define READ_AHEAD 2048
 #define READ_STEP 256
+#define READ_STREAMS 4
 #define VECTORS_PER_STEP (READ_STEP / 32)
 
+/// Four streams of quarters in turn, left to the hardware's own prefetching: 40 GB/s of a core that
+/// reads one stream at 35, with prefetches or without.
 static uint64_t read_avx2(const uint8_t *source, size_t bytes) {
+  const size_t quarter = bytes / READ_STREAMS / READ_STEP * READ_STEP;
   __m256i sums[VECTORS_PER_STEP];
   for (int i = 0; i < VECTORS_PER_STEP; i++) sums[i] = _mm256_setzero_si256();
-  size_t offset = 0;
-  for (; offset + READ_STEP <= bytes; offset += READ_STEP) {
-    for (int line = 0; line < READ_STEP; line += 64) {
-      _mm_prefetch((const char *)source + offset + READ_AHEAD + line, _MM_HINT_T0);
-    }
-    for (int i = 0; i < VECTORS_PER_STEP; i++) {
-      const __m256i *next = (const __m256i *)(source + offset) + i;
-      sums[i] = _mm256_xor_si256(sums[i], _mm256_loadu_si256(next));
+  for (size_t offset = 0; offset < quarter; offset += READ_STEP) {
+    for (int stream = 0; stream < READ_STREAMS; stream++) {
+      const __m256i *next = (const __m256i *)(source + stream * quarter + offset);
+      for (int i = 0; i < VECTORS_PER_STEP; i++) {
+        sums[i] = _mm256_xor_si256(sums[i], _mm256_loadu_si256(next + i));
+      }
     }
   }
   for (int i = 1; i < VECTORS_PER_STEP; i++) sums[0] = _mm256_xor_si256(sums[0], sums[i]);
   uint64_t words[4];
   _mm256_storeu_si256((__m256i *)words, sums[0]);
   return words[0] ^ words[1] ^ words[2] ^ words[3] ^
-         read_portable(source + offset, bytes - offset);
+         read_portable(source + READ_STREAMS * quarter, bytes - READ_STREAMS * quarter);
 }
 
 #define BYTES_PER_PAIR 32
