@@ -21,16 +21,20 @@ enum {
   CACHE_LINE = 64,
   // Pauses (20-40 ns each) before a worker sleeps: inside a job while another may be in its last
   // item, between jobs while the host samples a token.
-  STAGE_SPINS = 1500,
+  STAGE_SPINS = 2000,
   IDLE_SPINS = 4000,
-  FEWEST_SPINS = 30,
+  FEWEST_SPINS = 100,
   AHEAD_BYTES = 8192,
 };
+
+/// A worker that waited longer than this was right to sleep: another had lost its processor. A
+/// shorter wait would have cost less awake, since waking takes 25 microseconds.
+static const int64_t LONG_WAIT_NS = 200000;
 
 typedef struct {
   _Alignas(CACHE_LINE) _Atomic uint64_t range;
   _Atomic int32_t delay;  // microseconds, see ft_pool_delay
-  int32_t spins;          // grows while waits are short, shrinks when they end in sleep
+  int32_t spins;          // before sleeping inside a job; fewer while waits prove to be long
   _Atomic int64_t stolen;
 } worker_slot;
 
@@ -188,21 +192,33 @@ static bool take_part(ft_pool *pool, int32_t worker) {
   return true;
 }
 
-static void wait_for_change(ft_pool *pool, worker_slot *slot, uint32_t seen) {
-  bool running = atomic_load_explicit(&pool->running, memory_order_relaxed);
-  int32_t limit = running ? slot->spins : IDLE_SPINS;
-  for (int32_t spins = 0; spins < limit; ++spins) {
-    if (atomic_load_explicit(&pool->epoch, memory_order_acquire) != seen) {
-      if (running && slot->spins < STAGE_SPINS) slot->spins += slot->spins;
-      return;
-    }
-    pause_briefly();
-  }
-  if (running && slot->spins > FEWEST_SPINS) slot->spins /= 2;
+static int64_t nanoseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void sleep_until_change(ft_pool *pool, uint32_t seen) {
   while (atomic_load(&pool->epoch) == seen) {
     atomic_store(&pool->asleep, 1);
     ft_wait_while_equal(&pool->room, &pool->epoch, seen);
   }
+}
+
+static void wait_for_change(ft_pool *pool, worker_slot *slot, uint32_t seen) {
+  bool running = atomic_load_explicit(&pool->running, memory_order_relaxed);
+  int32_t limit = running ? slot->spins : IDLE_SPINS;
+  for (int32_t spins = 0; spins < limit; ++spins) {
+    if (atomic_load_explicit(&pool->epoch, memory_order_acquire) != seen) return;
+    pause_briefly();
+  }
+  int64_t before = nanoseconds();
+  sleep_until_change(pool, seen);
+  if (!running) return;
+  // Many a wait on a busy machine is long, and spinning takes time from those waited for.
+  bool was_long = nanoseconds() - before > LONG_WAIT_NS;
+  slot->spins = was_long ? slot->spins / 2 : STAGE_SPINS;
+  if (slot->spins < FEWEST_SPINS) slot->spins = FEWEST_SPINS;
 }
 
 static void *worker_main(void *argument) {
