@@ -117,8 +117,8 @@ struct BenchCommandTests {
         let rate = try number(context[kind], "tokens_per_second", "median")
         let stages = try #require(context[kind]?["microseconds_per_token"]?.objectValue)
         #expect(
-          stages.map(\.key) == ["matrices", "attention", "norms", "sampling", "overhead"])
-        let values = stages.compactMap(\.value.doubleValue)
+          stages.keys == ["matrices", "attention", "norms", "sampling", "overhead"])
+        let values = stages.entries.compactMap { $0.value.doubleValue }
         #expect(values.allSatisfy { $0 >= 0 })
         #expect(values[0] > 0 && values[1] > 0)
         // Means of the runs, between the slowest and the fastest.
