@@ -96,17 +96,15 @@ import Testing
   @Test("a curve is measured once for a model, machine, thread count and key/value type")
   func stored() throws {
     let folder = try TemporaryFolder()
-    let first = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    var count = 0
-    func measure() -> CostCurve {
-      count += 1
-      return first
-    }
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
     let own = try store(folder.url)
     #expect(own.load() == nil)
-    #expect(own.curve(orMeasure: measure) == first)
-    #expect(own.curve(orMeasure: measure) == first)
-    #expect(count == 1)
+    let first = own.curve(pass: machine.pass)
+    #expect(machine.sizes.count > 20)
+    #expect(own.load() == first)
+    machine.sizes = []
+    #expect(own.curve(pass: machine.pass) == first)
+    #expect(machine.sizes == [1, 1, 4, 4])
     #expect(try store(folder.url, threads: 1).load() == nil)
     var other = own.key
     other.kv = "q8"
@@ -120,8 +118,8 @@ import Testing
   func broken() throws {
     let folder = try TemporaryFolder()
     let own = try store(folder.url)
-    let good = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    try own.save(good)
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
+    let good = own.curve(pass: machine.pass)
     let text = try String(contentsOf: own.url, encoding: .utf8)
     let hostile = [
       "", "{", "[]", "null", String(text.prefix(text.count / 2)),
@@ -137,9 +135,33 @@ import Testing
       #expect(damaged != text)
       try Data(damaged.utf8).write(to: own.url)
       #expect(own.load() == nil, "\(damaged.prefix(60))")
-      #expect(own.curve { good } == good)
+      #expect(own.curve(pass: machine.pass) == good)
       #expect(own.load() == good)
     }
+  }
+
+  @Test("a stored curve that was measured on a busy machine is measured anew")
+  func outdated() throws {
+    let folder = try TemporaryFolder()
+    let own = try store(folder.url)
+    let truth = CostCurve(memory: 2500, fixed: 1000, perRow: 600)
+    for believed in [
+      CostCurve(memory: 22_000, fixed: 18_000, perRow: 1500),  // the level is off
+      CostCurve(memory: 2500, fixed: 1000, perRow: 900),  // rows are too dear
+      CostCurve(memory: 2500, fixed: 1000, perRow: 200),  // rows are too cheap
+    ] {
+      try own.save(believed)
+      let machine = Machine(truth)
+      let found = own.curve(pass: machine.pass)
+      #expect(found != believed)
+      #expect(abs(found.microseconds(rows: 4) - 3400) < 1)
+      #expect(own.load() == found)
+    }
+    // A machine that is a little slower today is followed while decoding.
+    try own.save(truth)
+    let slower = Machine(truth)
+    slower.slowdown = { _ in 1.4 }
+    #expect(own.curve(pass: slower.pass) == truth)
   }
 
   @Test("a folder that cannot be written costs a measurement, not the generation")
@@ -147,8 +169,9 @@ import Testing
     let folder = try TemporaryFolder()
     try Data().write(to: folder.url.appending(path: "costs"))
     let own = try store(folder.url)
-    let good = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    #expect(own.curve { good } == good)
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
+    let good = CostCurve.measure(pass: machine.pass)
+    #expect(own.curve(pass: machine.pass) == good)
   }
 
   // MARK: The model of a running machine
