@@ -185,7 +185,7 @@ extension RealModelTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: costs.path) == files)
     let key = CostCurveKey(file: url, threads: WorkerPool.defaultWorkers, kv: .f16)
     let curve = try #require(CostCurveStore(folder: costs, key: key).load())
-    #expect(curve.points.count >= 4)
-    #expect(curve.microseconds(rows: 16) > curve.microseconds(rows: 1))
+    #expect(curve.points.count >= 2)
+    #expect(curve.microseconds(rows: 16) >= curve.microseconds(rows: 1))
   }
 }
