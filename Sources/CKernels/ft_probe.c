@@ -67,25 +67,44 @@ static uint64_t read_avx2(const uint8_t *source, size_t bytes) {
          read_portable(source + offset, bytes - offset);
 }
 
-#define PROBE_CHAINS 6
-#define PRODUCTS_PER_VECTOR 32
+#define BYTES_PER_PAIR 32
+
+// Assembly, because compilers hoist products of constants out of the loop.
+
+#define MULTIPLY_AVX2(n) "vpmaddubsw %%ymm15, %%ymm14, %%ymm" #n "\n\t"
+#define ADD_AVX2(n, sum) "vpaddw %%ymm" #n ", %%ymm" #sum ", %%ymm" #sum "\n\t"
 
 /// Six independent chains of vpmaddubsw and vpaddw: the ratio of INT4's inner loop.
 static uint64_t int8_avx2(uint64_t iterations) {
-  __m256i sums[PROBE_CHAINS], weights = _mm256_set1_epi8(3), values = _mm256_set1_epi8(5);
-  for (int i = 0; i < PROBE_CHAINS; i++) sums[i] = _mm256_setzero_si256();
   for (uint64_t round = 0; round < iterations; round++) {
-    __m256i products[PROBE_CHAINS];
-    for (int i = 0; i < PROBE_CHAINS; i++) {
-      products[i] = _mm256_maddubs_epi16(weights, values);
-      __asm__ volatile("" : "+x"(products[i]));
-    }
-    for (int i = 0; i < PROBE_CHAINS; i++) {
-      sums[i] = _mm256_add_epi16(sums[i], products[i]);
-      __asm__ volatile("" : "+x"(sums[i]));
-    }
+    __asm__ volatile(MULTIPLY_AVX2(0) MULTIPLY_AVX2(1) MULTIPLY_AVX2(2) MULTIPLY_AVX2(3)
+                         MULTIPLY_AVX2(4) MULTIPLY_AVX2(5) ADD_AVX2(0, 6) ADD_AVX2(1, 7)
+                             ADD_AVX2(2, 8) ADD_AVX2(3, 9) ADD_AVX2(4, 10) ADD_AVX2(5, 11)
+                     :
+                     :
+                     : "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8",
+                       "ymm9", "ymm10", "ymm11", "ymm14", "ymm15");
   }
-  return iterations * PROBE_CHAINS * PRODUCTS_PER_VECTOR;
+  return iterations * 6 * BYTES_PER_PAIR;
+}
+#pragma clang attribute pop
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512vnni"))), apply_to = function)
+
+#define DOT_VNNI(n) "vpdpbusd %%zmm15, %%zmm14, %%zmm" #n "\n\t"
+#define BYTES_PER_DOT 64
+
+/// Eight independent chains of vpdpbusd, which adds what it multiplies.
+static uint64_t int8_vnni(uint64_t iterations) {
+  for (uint64_t round = 0; round < iterations; round++) {
+    __asm__ volatile(DOT_VNNI(0) DOT_VNNI(1) DOT_VNNI(2) DOT_VNNI(3) DOT_VNNI(4) DOT_VNNI(5)
+                         DOT_VNNI(6) DOT_VNNI(7)
+                     :
+                     :
+                     : "zmm0", "zmm1", "zmm2", "zmm3", "zmm4", "zmm5", "zmm6", "zmm7", "zmm14",
+                       "zmm15");
+  }
+  return iterations * 8 * BYTES_PER_DOT;
 }
 
 #pragma clang attribute pop
@@ -100,7 +119,9 @@ uint64_t ft_probe_read(const void *source, size_t bytes) {
 
 uint64_t ft_probe_int8(uint64_t iterations) {
 #if FT_HAS_X86
-  if (ft_isa_current() != FT_ISA_PORTABLE) return int8_avx2(iterations);
+  const ft_isa isa = ft_isa_current();
+  if (isa == FT_ISA_AVX512VNNI) return int8_vnni(iterations);
+  if (isa != FT_ISA_PORTABLE) return int8_avx2(iterations);
 #endif
   return int8_portable(iterations);
 }

@@ -34,8 +34,8 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
-  private let drafterMemory = DrafterMemory()
-  private let planning: PlanningMemory
+  private var memories: [String: SpeculationMemory] = [:]
+  private let costCurves: CostCurveStore?
   private let draftModel: DraftModel?
 
   /// Takes over an engine.
@@ -65,7 +65,7 @@ public actor Generator {
     threads = engine.threads
     self.engine = engine
     self.draftModel = draftModel
-    planning = PlanningMemory(store: costCurves)
+    self.costCurves = costCurves
   }
 
   /// Starts a generation and returns its events.
@@ -78,12 +78,14 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - conversation: keeps the keys and values for the next turn of this conversation. A turn
   ///     that is still being answered is cancelled.
+  ///   - memory: name of the memory in which drafters and planners keep what they learn. Generations
+  ///     of another name learn nothing from this one, so that measurements do not help each other.
   public nonisolated func generate(
     _ prompt: [Int32], options: GenerationOptions = .init(),
-    conversation: ConversationID? = nil
+    conversation: ConversationID? = nil, memory: String = ""
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     let channel = EventChannel()
-    Task { await run(prompt, options, conversation, channel) }
+    Task { await run(prompt, options, conversation, memory, channel) }
     return channel.stream()
   }
 
@@ -92,6 +94,9 @@ public actor Generator {
     guard let state = conversations.removeValue(forKey: conversation) else { return }
     if state.answer == nil { state.cache.release() }
   }
+
+  /// Forgets what drafters and planners have learnt in the memory of this name.
+  public func forgetMemory(_ memory: String = "") { memories[memory] = nil }
 
   /// Pages of key/value memory that are in use.
   public var usedPages: Int { engine.usedPages }
@@ -102,16 +107,18 @@ public actor Generator {
   // MARK: Running
 
   private func run(
-    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?,
+    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?, _ memory: String,
     _ channel: EventChannel
   ) async {
     let conversation = await claim(id, channel)
     activeCount += 1
     var failure: (any Error)?
     do {
+      let shared = speculationMemory(memory)
       let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: drafterMemory, planning: planning, draftModel: draftModel)
+        options: options, memory: shared.drafters, planning: shared.planning,
+        draftModel: draftModel)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -120,6 +127,19 @@ public actor Generator {
     // The pages are free before the reader sees the end of the stream.
     giveBack(conversation, id)
     channel.finish(throwing: failure)
+  }
+
+  /// What drafters and planners keep between generations.
+  private struct SpeculationMemory {
+    let drafters = DrafterMemory()
+    let planning: PlanningMemory
+  }
+
+  private func speculationMemory(_ name: String) -> SpeculationMemory {
+    if let known = memories[name] { return known }
+    let memory = SpeculationMemory(planning: PlanningMemory(store: costCurves))
+    memories[name] = memory
+    return memory
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
