@@ -50,6 +50,7 @@ struct BenchSpecCommandTests {
     let result = try #require(
       try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any])
     #expect(result["mismatches"] as? Int == 0)
+    #expect(result["complete"] as? Bool == true)
     let rows = try #require(result["rows"] as? [[String: Any]])
     // Two categories and all together, two planners, two temperatures.
     #expect(rows.count == 12)

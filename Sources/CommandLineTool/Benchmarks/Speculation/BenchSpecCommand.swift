@@ -20,8 +20,8 @@ struct BenchSpecCommand: AsyncParsableCommand {
       gives the truest bound.
 
       Prompts are JSON lines with turns (a list of texts), prompt or question, and category. \
-      What is measured is kept in a state file as it goes; the same command goes on after an \
-      interruption. Exit status 1 if tokens differ that must not.
+      What is measured is kept in a state file as it goes; Ctrl-C reports what there is, and the \
+      same command goes on from there. Exit status 1 if tokens differ that must not.
 
       EXAMPLES:
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
@@ -145,6 +145,9 @@ struct BenchSpecCommand: AsyncParsableCommand {
       try await Interrupts.cancelling { try await benchmark.run(state) }
     } catch is Interrupted {
       note("stopped after \(state.cells.count) prompts; the same command goes on from there")
+      if !state.cells.isEmpty {
+        try report(SpecReport(settings: settings, costs: state.costs, cells: state.cells))
+      }
       throw Interrupted()
     }
     try report(SpecReport(settings: settings, costs: state.costs, cells: state.cells))

@@ -8,7 +8,8 @@ extension SpecReport {
     var body = [
       "<h1>Speculation, measured against plain decoding</h1>",
       "<p>\(escaped(machine)); \(settings.promptCount) prompts, at most \(settings.maxTokens) "
-        + "tokens a turn, seed \(settings.seed).</p>",
+        + "tokens a turn, seed \(settings.seed)."
+        + (isComplete ? "" : " Interrupted: not every prompt was run.") + "</p>",
       "<p>\(escaped(Self.explanation[0])) "
         + "<strong>Prompts whose tokens differ from plain decoding’s although they must not: "
         + "\(mismatches).</strong></p>",

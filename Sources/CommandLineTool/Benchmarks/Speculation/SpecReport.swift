@@ -37,12 +37,17 @@ struct SpecReport {
   let settings: SpecSettings
   let costs: [String: RelativeCost]
   let rows: [Row]
+  /// Whether every prompt was run.
+  let isComplete: Bool
   /// Prompts that were left out, with the reason.
   let skipped: [(prompt: String, reason: String)]
 
   init(settings: SpecSettings, costs: [String: RelativeCost], cells: [SpecCell]) {
     self.settings = settings
     self.costs = costs
+    isComplete =
+      cells.count
+      == settings.models.count * settings.temperatures.count * settings.promptCount
     skipped = cells.compactMap { cell in cell.skipped.map { (cell.prompt, $0) } }
     let used = cells.filter { $0.skipped == nil }
     rows = settings.models.flatMap { model in
@@ -191,6 +196,7 @@ struct SpecReport {
       lines.append("cost of a pass, \(model): \(Self.text(cost))")
     }
     for (prompt, reason) in skipped { lines.append("left out: \(prompt): \(reason)") }
+    if !isComplete { lines.append("interrupted: not every prompt was run") }
     return lines + Self.explanation.map { stream.styled($0, .dim) }
   }
 
@@ -214,6 +220,7 @@ struct SpecReport {
       "temperatures": .array(settings.temperatures.map { .number($0) }),
       "prompts": .integer(settings.promptCount), "max_tokens": .integer(settings.maxTokens),
       "seed": .string("\(settings.seed)"), "mismatches": .integer(mismatches),
+      "complete": .bool(isComplete),
       "costs": .object(
         JSONObject(
           costs.sorted { $0.key < $1.key }.map { model, cost in
