@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Writes the same text twice: on one thread, one prompt token at a time, and on all threads with the
-# prompt in one pass. The bytes must agree; the second run should be faster.
+# prompt in one pass. The bytes must agree; the second run should be faster. Then it edits a text with
+# and without speculation: the bytes must agree again.
 #
 # usage: Scripts/demo.sh PATH-OF-FORETOKEN [PROMPT]
 set -euo pipefail
 
 foretoken=$1
 prompt=${2:-Explain in a few sentences why the sky is blue, and why sunsets are red.}
+edit='EDIT_PROMPT'
 threads=$(getconf _NPROCESSORS_ONLN)
 ((threads >= 2)) || threads=2
 work=$(mktemp -d)
@@ -55,5 +57,10 @@ else
   echo "${red}${bold}different${reset}: the two runs disagree, which must not be" >&2
   exit 1
 fi
+
+echo
+echo "${bold}> $edit${reset}"
+echo "${dim}(copying from the prompt against one token per forward pass)${reset}"
+"$foretoken" race "$edit" --between copy,none --max-tokens 160 --repeats 3
 echo
 echo "${dim}next: $foretoken chat${reset}"

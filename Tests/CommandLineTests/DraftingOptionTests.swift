@@ -25,7 +25,7 @@ struct DraftingOptionTests {
 
   @Test("--draft-memory is written, read again, and refused when it is something else")
   func memory() async throws {
-    let folder = try TemporaryFolder()
+    let folder = try TestSupport.TemporaryFolder()
     let path = folder.path("table")
     let options = ["--speculate", "recycling", "--draft-memory"]
     let first = try await answer(options[0], options[1], options[2], path)

@@ -35,9 +35,16 @@ public enum DrafterRegistry {
   /// The drafter of this name; nil if there is none.
   public static func kind(_ name: String) -> DrafterKind? {
     switch name {
+    case "draft-model":
+      DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
+        try DraftModelDrafter($0)
+      }
     case "copy": .copy()
     case "input": .input()
     case "recycling": .recycling()
+    case "aded": .aded()
+    case "jacobi": .jacobi()
+    case "stand": .stand()
     default: nil
     }
   }
