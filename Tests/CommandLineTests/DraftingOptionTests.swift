@@ -17,7 +17,8 @@ struct DraftingOptionTests {
     let plain = try await answer("--speculate", "none")
     let text = try #require(plain["text"] as? String)
     let file = try TemporaryFile(Data(text.utf8))
-    let found = try await answer("--speculate", "input", "--prediction", file.path)
+    let found = try await answer(
+      "--speculate", "input", "--prediction", file.path, "--planner", "off")
     #expect(found["tokens"] as? [Int] == plain["tokens"] as? [Int])
     #expect(try #require(found["forwards"] as? Int) < (plain["forwards"] as? Int ?? 0))
     #expect(found["method"] as? String == "aggressive-decoding")
