@@ -1,3 +1,4 @@
+#include "ft_kv.h"
 #include "ft_run.h"
 
 // Attention is cut into units: up to FT_LINES lines of one sequence and key/value head. Few units
@@ -150,6 +151,18 @@ static ft_attention_scratch take_scratch(const ft_run *run, int32_t worker) {
 
 // MARK: Running
 
+/// Asks for the keys of the first span at once. Those of later spans are asked for while the values
+/// of the one before are summed.
+static void prefetch_keys(const ft_attention_tile *tile, int32_t span) {
+  size_t bytes = ft_key_elements(tile->head_dimension) * ft_kv_element_bytes(tile->kv_type);
+  int32_t slot = span * FT_SPAN;
+  int32_t end = slot + FT_SPAN < tile->contiguous ? slot + FT_SPAN : tile->contiguous;
+  for (; slot < end; slot += FT_PAGE_SLOTS) {
+    const uint8_t *keys = tile->pages[slot / FT_PAGE_SLOTS] + tile->offset;
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(keys + i, 0, 2);
+  }
+}
+
 static void attend_whole(const ft_run *run, ft_attention_scratch *scratch, int32_t index) {
   int32_t dimension = run->plan->attention.head_dimension;
   int32_t padded = ft_padded_dimension(dimension);
@@ -192,6 +205,7 @@ void ft_run_attention(const ft_run *run, int32_t worker, int32_t begin, int32_t 
     int32_t unit = piece / split->spans, span = piece % split->spans;
     if (piece == begin || span == 0) {
       tile = make_tile(run, find_unit(run, unit));
+      prefetch_keys(&tile, split->first_span + span);
       run->ops->load_queries(&tile, &scratch);
     }
     run->ops->attend_span(&tile, split->first_span + span, &scratch,
