@@ -67,7 +67,12 @@ struct UsageTests {
     ["bench", "spec", "--humaneval", "--verify", "greedy", "--temperatures", "0,1"],
     ["methods", "no-such-method"], ["methods", "--area", "nowhere"], ["inspect", "--frobnicate"],
     ["tokenize", "--decode", "hello"], ["bench", "model", "--repeats", "0"],
-    ["bench", "kernels", "--threads", "1000"], ["models", "extra"],
+    ["bench", "kernels", "--threads", "1000"], ["bench", "kernels", "--shapes", "3"],
+    ["bench", "kernels", "--shapes", "8x33", "--formats", "Q4_K"],
+    ["bench", "kernels", "--formats", "Q9"], ["bench", "kernels", "--batches", "0"],
+    ["bench", "model", "--at", "-1"], ["bench", "model", "--rows", "513"],
+    ["bench", "model", "--context", "100"], ["bench", "model", "--prefill", "0"],
+    ["models", "extra"],
   ]
 
   @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)

@@ -30,6 +30,9 @@ struct Samples {
   /// The spread as text: `151 – 163`.
   var spread: String { "\(readableNumber(minimum)) – \(readableNumber(maximum))" }
 
+  /// The same figures in another unit.
+  func scaled(by factor: Double) -> Samples { Samples(sorted.map { $0 * factor }) }
+
   var json: JSONValue {
     ["median": rounded(median), "min": rounded(minimum), "max": rounded(maximum)]
   }

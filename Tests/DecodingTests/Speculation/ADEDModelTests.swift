@@ -10,8 +10,8 @@ extension RealModelTests {
     var random = TestRandom(1)
     let noise = TrigramTable(
       counting: [(0..<20_000).map { _ in Int32.random(in: 0..<2000, using: &random) }])
-    for answer in try await DraftingPrompts.answers(model, maxTokens: 96).prefix(8) {
-      for (nodes, table) in [(8, TrigramTable()), (24, noise)] {
+    for answer in try await DraftingPrompts.answers(model, maxTokens: 96).prefix(4) {
+      for (nodes, table) in [(4, TrigramTable()), (16, noise)] {
         var options = GenerationOptions(maxTokens: 96, maximumDraft: nodes, planner: .off)
         let settings = ADEDSettings()
         let shared = SharedTable(table)

@@ -100,6 +100,21 @@ import Transformers
     #expect(paths(trie(table, 4, second: 4)).isSubset(of: paths(trie(table, 16, second: 4))))
   }
 
+  @Test("best first, the products of shares fall, and a draft keeps to its budget")
+  func bestFirst() throws {
+    let table = randomTable(2)
+    for (nodes, depth) in [(64, 8), (8, 4), (24, 2), (0, 4)] {
+      var tree = TokenTree()
+      TrigramSearch(settings: ADEDSettings()).collectBestFirst(
+        table, first: 1, second: 4, budget: DraftBudget(nodes: nodes, depth: depth), into: &tree)
+      try tree.checkInvariants()
+      #expect(tree.count <= nodes && tree.depth <= min(depth, 4))
+      #expect(nodes != 8 || tree.count == 8)
+      let products = tree.pathProbabilities
+      #expect(zip(products, products.dropFirst()).allSatisfy { $0 >= $1 * 0.999 })
+    }
+  }
+
   @Test("where nothing is known, nothing is drafted")
   func unknownPair() {
     #expect(trie(TrigramTable(), 8).isEmpty)

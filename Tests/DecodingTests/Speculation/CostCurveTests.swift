@@ -7,13 +7,13 @@ import Testing
 @testable import Transformers
 
 @Suite struct CostCurveTests {
-  private func curve(_ points: [(Int, Double)]) -> CostCurve? {
+  private func makeCurve(_ points: [(Int, Double)]) -> CostCurve? {
     CostCurve(points.map { CostCurve.Point(rows: $0.0, microseconds: $0.1) })
   }
 
   @Test("a curve goes through its points, straight between them, on by the last slope")
   func interpolation() throws {
-    let curve = try #require(curve([(1, 100), (4, 160), (8, 280)]))
+    let curve = try #require(makeCurve([(1, 100), (4, 160), (8, 280)]))
     #expect(curve.microseconds(rows: 0) == 100)
     #expect(curve.microseconds(rows: 1) == 100)
     #expect(curve.microseconds(rows: 2) == 120)
@@ -25,10 +25,10 @@ import Testing
 
   @Test("measured nonsense becomes a plausible curve: never falling, never above proportion")
   func plausibility() throws {
-    #expect(curve([]) == nil)
-    #expect(curve([(0, 5), (3, -1), (4, .nan), (5, .infinity)]) == nil)
+    #expect(makeCurve([]) == nil)
+    #expect(makeCurve([(0, 5), (3, -1), (4, .nan), (5, .infinity)]) == nil)
     let measured = try #require(
-      curve([(8, 90), (1, 100), (2, 900), (4, 120), (2, 950), (16, 400)]))
+      makeCurve([(8, 90), (1, 100), (2, 900), (4, 120), (2, 950), (16, 400)]))
     var last = 0.0
     for rows in 1...80 {
       let time = measured.microseconds(rows: rows)
@@ -38,7 +38,7 @@ import Testing
     }
     #expect(measured.microseconds(rows: 2) == 200)
     // A single point says nothing of a slope: rows are taken to save nothing.
-    #expect(curve([(1, 100)])?.microseconds(rows: 5) == 500)
+    #expect(makeCurve([(1, 100)])?.microseconds(rows: 5) == 500)
   }
 
   /// A machine whose passes take what `truth` says, and which counts what it was asked for.
@@ -96,17 +96,15 @@ import Testing
   @Test("a curve is measured once for a model, machine, thread count and key/value type")
   func stored() throws {
     let folder = try TemporaryFolder()
-    let first = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    var count = 0
-    func measure() -> CostCurve {
-      count += 1
-      return first
-    }
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
     let own = try store(folder.url)
     #expect(own.load() == nil)
-    #expect(own.curve(orMeasure: measure) == first)
-    #expect(own.curve(orMeasure: measure) == first)
-    #expect(count == 1)
+    let first = own.curve(pass: machine.pass)
+    #expect(machine.sizes.count > 20)
+    #expect(own.load() == first)
+    machine.sizes = []
+    #expect(own.curve(pass: machine.pass) == first)
+    #expect(machine.sizes == [1, 1, 4, 4])
     #expect(try store(folder.url, threads: 1).load() == nil)
     var other = own.key
     other.kv = "q8"
@@ -120,8 +118,8 @@ import Testing
   func broken() throws {
     let folder = try TemporaryFolder()
     let own = try store(folder.url)
-    let good = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    try own.save(good)
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
+    let good = own.curve(pass: machine.pass)
     let text = try String(contentsOf: own.url, encoding: .utf8)
     let hostile = [
       "", "{", "[]", "null", String(text.prefix(text.count / 2)),
@@ -137,9 +135,33 @@ import Testing
       #expect(damaged != text)
       try Data(damaged.utf8).write(to: own.url)
       #expect(own.load() == nil, "\(damaged.prefix(60))")
-      #expect(own.curve { good } == good)
+      #expect(own.curve(pass: machine.pass) == good)
       #expect(own.load() == good)
     }
+  }
+
+  @Test("a stored curve that was measured on a busy machine is measured anew")
+  func outdated() throws {
+    let folder = try TemporaryFolder()
+    let own = try store(folder.url)
+    let truth = CostCurve(memory: 2500, fixed: 1000, perRow: 600)
+    for believed in [
+      CostCurve(memory: 22_000, fixed: 18_000, perRow: 1500),  // the level is off
+      CostCurve(memory: 2500, fixed: 1000, perRow: 900),  // rows are too dear
+      CostCurve(memory: 2500, fixed: 1000, perRow: 200),  // rows are too cheap
+    ] {
+      try own.save(believed)
+      let machine = Machine(truth)
+      let found = own.curve(pass: machine.pass)
+      #expect(found != believed)
+      #expect(abs(found.microseconds(rows: 4) - 3400) < 1)
+      #expect(own.load() == found)
+    }
+    // A machine that is a little slower today is followed while decoding.
+    try own.save(truth)
+    let slower = Machine(truth)
+    slower.slowdown = { _ in 1.4 }
+    #expect(own.curve(pass: slower.pass) == truth)
   }
 
   @Test("a folder that cannot be written costs a measurement, not the generation")
@@ -147,16 +169,17 @@ import Testing
     let folder = try TemporaryFolder()
     try Data().write(to: folder.url.appending(path: "costs"))
     let own = try store(folder.url)
-    let good = CostCurve(memory: 10, fixed: 1, perRow: 2)
-    #expect(own.curve { good } == good)
+    let machine = Machine(CostCurve(memory: 2500, fixed: 1000, perRow: 600))
+    let good = CostCurve.measure(pass: machine.pass)
+    #expect(own.curve(pass: machine.pass) == good)
   }
 
   // MARK: The model of a running machine
 
   @Test("the cost model follows a slower machine, a growing context and a wrong curve")
   func following() throws {
-    let believed = try #require(curve([(1, 1000), (4, 1500), (8, 2500)]))
-    let model = CostModel(believed)
+    let believed = try #require(makeCurve([(1, 1000), (4, 1500), (8, 2500)]))
+    let model = CostModel(believed, attention: 0.1)
     #expect(model.microseconds(rows: 1, position: 0) == 1000)
     #expect(model.microseconds(rows: 4, position: 0) == 1500)
     // The truth: 1.4 times slower, four rows dearer than believed, attention on top.
@@ -169,7 +192,7 @@ import Testing
     for position in 0..<1500 {
       let rows = [1, 1, 4, 1, 8][position % 5]
       // A twentieth of the passes is interrupted for a long time.
-      let noise = Double(random.unit()) * 0.06 + (position % 20 == 7 ? 3 : 0.97)
+      let noise = Double(random.unit()) * 0.06 + (random.unit() < 0.05 ? 3 : 0.97)
       model.observe(rows: rows, position: position, microseconds: truth(rows, position) * noise)
     }
     for rows in [1, 4, 8] {

@@ -14,12 +14,12 @@ extension RealModelTests {
       var settings = JacobiSettings()
       settings.padding = padding
       var count = DraftCount()
-      for answer in answers[(3 * index)..<(3 * index + 3)] {
-        var options = GenerationOptions(maxTokens: 96, maximumDraft: window - 1, planner: .off)
+      for answer in answers[(2 * index)..<(2 * index + 2)] {
+        var options = GenerationOptions(maxTokens: 48, maximumDraft: window - 1, planner: .off)
         options.customDrafter = .jacobi(settings)
         let found = try await Collected(model.generate(tokens: answer.prompt, options: options))
-        #expect(found.tokens == answer.tokens)
-        #expect(found.steps.count <= answer.tokens.count + 1)
+        #expect(found.tokens == Array(answer.tokens.prefix(48)))
+        #expect(found.steps.count <= found.tokens.count + 1)
         count.add(found.steps)
       }
       #expect(count.rate > 1, "\(padding) \(count)")
@@ -29,7 +29,7 @@ extension RealModelTests {
   @Test("sampled text settles like greedy text, under the noise of its positions")
   func jacobiSampled() async throws {
     let model = try await LoadedModels.shared.model("smollm2-135m")
-    for (seed, question) in DraftingPrompts.questions.prefix(4).enumerated() {
+    for (seed, question) in DraftingPrompts.questions.prefix(2).enumerated() {
       let prompt = try model.encode([ChatMessage(role: "user", content: question)])
       let sampling = SamplingOptions(
         temperature: 0.8, topK: 40, topP: 0.95, presencePenalty: 0.2, seed: UInt64(seed))

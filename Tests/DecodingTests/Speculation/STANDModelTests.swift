@@ -18,7 +18,7 @@ extension RealModelTests {
   @Test("STAND writes what plain decoding writes with the same seed")
   func standIsLossless() async throws {
     let model = try await LoadedModels.shared.model("smollm2-135m")
-    for question in DraftingPrompts.questions.prefix(4) {
+    for question in DraftingPrompts.questions.prefix(2) {
       let prompt = try model.encode([ChatMessage(role: "user", content: question)])
       for sampling in [
         SamplingOptions.greedy, .init(temperature: 0.8, topP: 0.95, seed: 11),
@@ -49,12 +49,12 @@ extension RealModelTests {
     var alone = DraftCount()
     var request = STANDSettings()
     request.sharing = .request
-    for question in [2, 10, 14].map({ DraftingPrompts.questions[$0] }) {
+    for question in [2, 14].map({ DraftingPrompts.questions[$0] }) {
       let prompt = try model.encode([ChatMessage(role: "user", content: question)])
       let conversation = Generator.ConversationID()
       for sample in 1...8 {
         let sampling = SamplingOptions(temperature: 0.7, topP: 0.95, seed: UInt64(sample))
-        let options = GenerationOptions(maxTokens: 96, sampling: sampling, maximumDraft: 12)
+        let options = GenerationOptions(maxTokens: 64, sampling: sampling, maximumDraft: 12)
         let found = try await drafted(model, prompt, .stand(), options, conversation: conversation)
         if sample == 1 { first.add(found.steps) }
         if sample == 8 {

@@ -184,15 +184,13 @@ final class PlanningMemory {
   /// - Parameter store: where the curve is kept between processes; nil to measure it each time.
   init(store: CostCurveStore? = nil) { self.store = store }
 
-  /// What passes of `engine` cost; measured on first use, which takes about a quarter of a second.
+  /// What passes of `engine` cost; measured, or looked up and checked, on first use.
   func costs(of engine: ForwardEngine) throws -> CostModel {
     if let costs { return costs }
-    let measure = {
-      try CostCurve.measure(mostRows: min(64, engine.contextLimit)) {
-        try engine.timePass(rows: $0)
-      }
-    }
-    let curve = try store?.curve(orMeasure: measure) ?? measure()
+    let most = min(64, engine.contextLimit)
+    let pass = { try engine.timePass(rows: $0) }
+    let curve =
+      try store?.curve(mostRows: most, pass: pass) ?? CostCurve.measure(mostRows: most, pass: pass)
     let made = CostModel(curve, model: engine.model.configuration)
     costs = made
     return made

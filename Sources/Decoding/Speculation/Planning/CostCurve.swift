@@ -104,6 +104,21 @@ extension CostCurve {
   /// Sizes in the order of their use for planning.
   private static let sizes = [1, 4, 2, 8, 3, 16, 6, 12, 32, 24, 48, 64]
 
+  /// Whether a curve that was measured earlier fits what passes take now: the level roughly, since it
+  /// is followed while decoding, the price of four rows closely. A curve that was measured while
+  /// another process had the cores does not.
+  ///
+  /// - Parameter pass: runs a pass of so many rows and returns its microseconds.
+  public func fits(pass: (Int) throws -> Double) rethrows -> Bool {
+    func quickest(_ rows: Int) throws -> Double { min(try pass(rows), try pass(rows)) }
+    let single = try quickest(1)
+    guard (0.6...1.7).contains(single / microseconds(rows: 1)) else { return false }
+    // Where passes are long, looking closer would cost as much as it could save.
+    if single > Self.measuringTime / 16 { return true }
+    let ratio = try quickest(4) / single / (microseconds(rows: 4) / microseconds(rows: 1))
+    return (0.8...1.25).contains(ratio)
+  }
+
   /// Measures passes of growing size until the time is used up.
   ///
   /// Of several passes of a size the quickest counts: what a neighbour on the machine adds only

@@ -100,10 +100,11 @@ public struct CostCurveStore: Sendable {
     try data.write(to: url, options: .atomic)
   }
 
-  /// The stored curve, or the one that `measure` gives, which is then stored.
-  public func curve(orMeasure measure: () throws -> CostCurve) rethrows -> CostCurve {
-    if let known = load() { return known }
-    let curve = try measure()
+  /// The stored curve if it still fits, else a new one, which is then stored.
+  /// - Parameter pass: runs a pass of so many rows and returns its microseconds.
+  public func curve(mostRows: Int = 64, pass: (Int) throws -> Double) rethrows -> CostCurve {
+    if let known = load(), try known.fits(pass: pass) { return known }
+    let curve = try CostCurve.measure(mostRows: mostRows, pass: pass)
     // Without the file the next process measures again: a quarter of a second, not an error.
     try? save(curve)
     return curve

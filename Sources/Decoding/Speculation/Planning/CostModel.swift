@@ -35,7 +35,7 @@ public final class CostModel {
   public init(_ curve: CostCurve, attention: Double = 0.02) {
     self.curve = curve
     self.attention = attention
-    attentionVariance = attention * attention / 4 + 1e-4
+    attentionVariance = attention * attention + 4e-4
     unit = max(curve.microseconds(rows: 1), 1e-3)
     let unit = unit
     base = (0...ForwardEngine.maximumRows).map { curve.microseconds(rows: max($0, 1)) / unit }
