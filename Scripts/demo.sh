@@ -70,6 +70,7 @@ fi
 echo
 echo "${bold}> $edit${reset}"
 echo "${dim}(copying from the prompt against one token per forward pass)${reset}"
-"$foretoken" race "$edit" --file <(echo "$letter") --between copy,none --max-tokens 160
+echo "$letter" >"$work/letter.txt"
+"$foretoken" race "$edit" --file "$work/letter.txt" --between copy,none --max-tokens 160
 echo
 echo "${dim}next: $foretoken chat${reset}"
