@@ -5,8 +5,10 @@ import Testing
 struct DraftOptionsTests {
   /// A text that goes on as it began, so that copying has something to copy.
   private static let repetition = String(repeating: "red green blue yellow ", count: 8)
+  /// Without the planner, whose decisions depend on the time that passes take.
   private let copying = [
-    "run", "--raw", repetition, "--speculate", "copy", "--max-tokens", "48", "--ignore-eos",
+    "run", "--raw", repetition, "--speculate", "copy", "--planner", "off", "--max-tokens", "48",
+    "--ignore-eos",
   ]
 
   private func run(_ arguments: [String]) async throws -> ForetokenProcess.Outcome {

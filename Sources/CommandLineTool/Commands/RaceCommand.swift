@@ -107,6 +107,7 @@ struct RaceCommand: AsyncParsableCommand {
       // What is said about drafts is not about plain decoding.
       options.draftMemory = nil
       options.maximumDraft = nil
+      options.planner = .on
     } else {
       options.prediction = try generation.predictionText()
     }

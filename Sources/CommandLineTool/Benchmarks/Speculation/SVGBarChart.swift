@@ -70,7 +70,8 @@ struct SVGBarChart {
     var textX = end
     if let mark = bar.mark {
       parts.append(line(x(mark), y - 1, x(mark), bottom + 1, "mark"))
-      textX = max(end, x(mark))
+      // Right of a mark that would strike it out, else at the end of its bar.
+      if x(mark) > end, x(mark) < end + 36 { textX = x(mark) }
     }
     parts.append(
       "<text x=\"\(Self.text(textX + 5))\" y=\"\(Self.text(bottom - 1.5))\" class=\"value\">"
