@@ -9,7 +9,7 @@ extension MethodRegistry {
       summary:
         "Searches an adaptive table of tri-gram statistics for a draft tree and lets the model "
         + "check it.",
-      guarantee: .bitwise, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--speculate", values: ["aded"]),
       example: "foretoken run --speculate aded \"Write a sorting function\""),
     Method(
@@ -123,7 +123,7 @@ extension MethodRegistry {
       summary:
         "Keeps the probabilities the model gave after recent n-grams and samples drafts from "
         + "them.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--speculate", values: ["stand"]),
       example: "foretoken run --speculate stand --temperature 0.8 \"Solve step by step\""),
     Method(

@@ -28,9 +28,9 @@ extension MethodRegistry {
           + "Jacobi Decoding",
         arxiv: "2410.01699"),
       summary: "Re-predicts a window of guessed tokens in every pass and commits what has settled.",
-      guarantee: .distribution, status: .planned,
-      selector: MethodSelector(option: "--decode", values: ["jacobi"]),
-      example: "foretoken image --decode jacobi \"a seven\""),
+      guarantee: .bitwise, status: .available,
+      selector: MethodSelector(option: "--speculate", values: ["jacobi"]),
+      example: "foretoken run --speculate jacobi \"Count from 1 to 50\""),
     Method(
       number: 29, name: "AdaDec", card: "adadec", area: .search,
       paper: Paper(

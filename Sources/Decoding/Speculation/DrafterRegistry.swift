@@ -33,6 +33,9 @@ public enum DrafterRegistry {
     switch name {
     case "copy":
       DrafterKind(name: name, defaultNodes: CopyDrafter.paperLength) { CopyDrafter($0) }
+    case "aded": .aded()
+    case "jacobi": .jacobi()
+    case "stand": .stand()
     default: nil
     }
   }
