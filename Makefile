@@ -8,7 +8,7 @@ FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench format lint docs clean
+.PHONY: help setup build demo test neon mutants bench format lint docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -19,16 +19,25 @@ setup: ## Install the Debian packages that are missing
 build: setup ## Build the program
 	$(SWIFT) build $(CONFIGURATION) --product foretoken
 
-demo: build ## Fetch the default model, write text, compare 1 thread with 2
+demo: build ## Fetch the default model, write text, compare 1 thread with 2, race copying
 	@Scripts/demo.sh "$(FORETOKEN)"
 
-test: setup ## Run every test
+test: neon mutants ## Run every test
 	$(SWIFT) test $(CONFIGURATION) --disable-testable-imports --no-parallel
 
-bench: build ## Measure the kernels and the default model on this machine
+neon: ## Test the NEON kernels, under emulation where the processor has none
+	@Scripts/setup.sh --test
+	@Scripts/test-neon.sh
+
+mutants: setup ## Test the kernel tests: planted faults must be found
+	@Scripts/mutation-tests.sh
+
+bench: build ## Measure kernels, the default model and speculation on this machine
 	@"$(FORETOKEN)" bench kernels
 	@echo
 	@"$(FORETOKEN)" bench model
+	@echo
+	@"$(FORETOKEN)" bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 1
 
 format: ## Format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

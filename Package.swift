@@ -38,7 +38,7 @@ let package = Package(
       name: "Transformers", dependencies: ["Compute", "Checkpoints", "CKernels"],
       path: "Sources/Transformers", swiftSettings: swiftSettings),
     .target(
-      name: "Decoding", dependencies: ["Transformers", "Tokenization"],
+      name: "Decoding", dependencies: ["Transformers", "Tokenization", "Checkpoints"],
       path: "Sources/Decoding", swiftSettings: swiftSettings),
     .target(
       name: "Foretoken", dependencies: ["Decoding"], path: "Sources/Foretoken",

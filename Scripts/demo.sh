@@ -1,12 +1,23 @@
 #!/usr/bin/env bash
 # Writes the same text twice: on one thread, one prompt token at a time, and on all threads with the
-# prompt in one pass. The bytes must agree; the second run should be faster.
+# prompt in one pass. The bytes must agree; the second run should be faster. Then it edits a text with
+# and without speculation: the bytes must agree again.
 #
 # usage: Scripts/demo.sh PATH-OF-FORETOKEN [PROMPT]
 set -euo pipefail
 
 foretoken=$1
 prompt=${2:-Explain in a few sentences why the sky is blue, and why sunsets are red.}
+edit='Repeat the following letter word for word, but write Maria instead of Anna:'
+letter='Dear Anna,
+
+Thank you for your letter of Monday. I am glad that you and your sister arrived safely, and that the
+weather was kind to you on the way. The garden here is full of roses now, and the children play in it
+from morning to evening. We hope to see you both in August, when the harvest is over and the house is
+quiet again.
+
+With best wishes,
+Martin'
 threads=$(getconf _NPROCESSORS_ONLN)
 ((threads >= 2)) || threads=2
 work=$(mktemp -d)
@@ -55,5 +66,11 @@ else
   echo "${red}${bold}different${reset}: the two runs disagree, which must not be" >&2
   exit 1
 fi
+
+echo
+echo "${bold}> $edit${reset}"
+echo "${dim}(copying from the prompt against one token per forward pass)${reset}"
+echo "$letter" >"$work/letter.txt"
+"$foretoken" race "$edit" --file "$work/letter.txt" --between copy,none --max-tokens 160
 echo
 echo "${dim}next: $foretoken chat${reset}"

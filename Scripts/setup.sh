@@ -1,6 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that the build and `foretoken pull` need, if they are missing.
-# Elsewhere, it says what is needed. Running it again does nothing.
+# Installs the Debian packages that the build and `foretoken pull` need, if they are missing; with
+# --test also those of the kernel tests for other processors. Elsewhere, it says what is needed.
+# Running it again does nothing.
+#
+# usage: Scripts/setup.sh [--test]
 set -euo pipefail
 
 missing=()
@@ -12,6 +15,13 @@ python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [[ $(uname -s) == Linux ]]; then
   has_header openssl/evp.h || missing+=(libssl-dev)
   command -v pkg-config >/dev/null || missing+=(pkg-config)
+fi
+
+if [[ ${1:-} == --test && $(uname -s) == Linux && $(uname -m) != aarch64 ]]; then
+  command -v qemu-aarch64 >/dev/null || missing+=(qemu-user)
+  [[ -e /usr/aarch64-linux-gnu/include/stdio.h ]] || missing+=(libc6-dev-arm64-cross)
+  compgen -G '/usr/lib/gcc-cross/aarch64-linux-gnu/*/libgcc.a' >/dev/null ||
+    missing+=(gcc-aarch64-linux-gnu)
 fi
 
 ((${#missing[@]})) || exit 0

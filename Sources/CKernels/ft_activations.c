@@ -8,37 +8,49 @@
 
 static size_t aligned(size_t bytes) { return (bytes + ALIGNMENT - 1) & ~(size_t)(ALIGNMENT - 1); }
 
-typedef struct sizes {
-  size_t values, scales, sums;
-} sizes;
+/// Bytes of each plane.
+typedef struct plane_sizes {
+  size_t values, words, pairs;
+} plane_sizes;
 
-static sizes sizes_of(int32_t columns, int32_t capacity) {
-  sizes bytes = {0, 0, 0};
+static plane_sizes plane_sizes_of(int32_t columns, int32_t capacity) {
+  plane_sizes bytes = {0, 0, 0};
   if (columns <= 0 || capacity <= 0) return bytes;
   const ft_tiling tiling = ft_activation_tiling(columns, capacity);
   const size_t rows = (size_t)tiling.tiles * (size_t)tiling.tile_rows;
-  bytes.values = aligned(rows * (size_t)tiling.blocks * FT_BLOCK_COLUMNS);
-  bytes.scales = aligned(rows * (size_t)tiling.groups * sizeof(float));
-  bytes.sums = aligned(rows * (size_t)tiling.groups * FT_GROUP_SUMS * sizeof(int16_t));
+  const size_t blocks = rows * (size_t)tiling.blocks;
+  bytes.values = aligned(blocks * FT_BLOCK_COLUMNS);
+  bytes.words = aligned(blocks * sizeof(float));
+  bytes.pairs = aligned(blocks * 2 * sizeof(int32_t));
   return bytes;
 }
 
 size_t ft_activations_bytes(int32_t columns, int32_t capacity) {
-  const sizes bytes = sizes_of(columns, capacity);
-  return bytes.values + bytes.scales + bytes.sums + ALIGNMENT;
+  const plane_sizes bytes = plane_sizes_of(columns, capacity);
+  return bytes.values + 4 * bytes.words + 2 * bytes.pairs + ALIGNMENT;
 }
 
 void ft_activations_init(ft_activations *activations, void *memory, int32_t columns,
                          int32_t capacity) {
-  const sizes bytes = sizes_of(columns, capacity);
-  uint8_t *base = (uint8_t *)aligned((size_t)(uintptr_t)memory);
+  const plane_sizes bytes = plane_sizes_of(columns, capacity);
+  uint8_t *next = (uint8_t *)aligned((size_t)(uintptr_t)memory);
   activations->columns = columns;
   activations->capacity = capacity;
   activations->source = NULL;
   activations->source_stride = 0;
-  activations->values = (int8_t *)base;
-  activations->scales = (float *)(base + bytes.values);
-  activations->sums = (int16_t *)(base + bytes.values + bytes.scales);
+  activations->values = (int8_t *)next;
+  next += bytes.values;
+  activations->scales = (float *)next;
+  next += bytes.words;
+  activations->offsets = (float *)next;
+  next += bytes.words;
+  activations->zeros = (int32_t *)next;
+  next += bytes.words;
+  activations->pair_zeros = (int16_t *)next;
+  next += bytes.words;
+  activations->half_zeros = (int32_t *)next;
+  next += bytes.pairs;
+  activations->half_pairs = (int16_t *)next;
 }
 
 static uint32_t magnitude_bits(float value) {
@@ -67,60 +79,86 @@ ft_step ft_activation_step(uint32_t largest_bits) {
   return step;
 }
 
-void ft_quantize_group_portable(const float *source, int32_t count, ft_group_slot slot) {
-  float padded[FT_ACTIVATION_GROUP] = {0};
+void ft_quantize_block_portable(const float *source, int32_t count, ft_block_slot slot) {
+  float padded[FT_BLOCK_COLUMNS] = {0};
   memcpy(padded, source, (size_t)count * sizeof(float));
   uint32_t largest = 0;
-  for (int i = 0; i < FT_ACTIVATION_GROUP; i++) {
+  for (int i = 0; i < FT_BLOCK_COLUMNS; i++) {
     const uint32_t bits = magnitude_bits(padded[i]);
     largest = bits > largest ? bits : largest;
   }
   const ft_step step = ft_activation_step(largest);
-  *slot.scale = step.scale;
-  const int32_t blocks = (count + FT_BLOCK_COLUMNS - 1) / FT_BLOCK_COLUMNS;
-  for (int32_t block = 0; block < FT_GROUP_BLOCKS; block++) {
-    int16_t sums[2][2] = {{0, 0}, {0, 0}};
-    int8_t quantized[FT_BLOCK_COLUMNS] = {0};
-    for (int i = 0; i < FT_BLOCK_COLUMNS && step.inverse > 0; i++) {
-      const int32_t value = round_small(padded[block * FT_BLOCK_COLUMNS + i] * step.inverse);
-      quantized[i] = (int8_t)value;
-      sums[i / 16][i / 2 % 2] = (int16_t)(sums[i / 16][i / 2 % 2] + value);
-    }
-    slot.sums[block] = (int16_t)(sums[0][0] + sums[0][1] + sums[1][0] + sums[1][1]);
-    int16_t *pairs = slot.sums + FT_GROUP_BLOCKS + 4 * block;
-    for (int i = 0; i < 4; i++) pairs[i] = (int16_t)(-FT_INT6_ZERO * sums[i / 2][i % 2]);
-    if (block < blocks) {
-      memcpy(slot.values + (size_t)block * slot.block_stride, quantized, sizeof quantized);
-    }
+  int8_t quantized[FT_BLOCK_COLUMNS] = {0};
+  int32_t pairs[2][2] = {{0, 0}, {0, 0}};  // [half][columns 0 and 1, or 2 and 3, of every four]
+  for (int i = 0; i < FT_BLOCK_COLUMNS && step.inverse > 0; i++) {
+    const int32_t value = round_small(padded[i] * step.inverse);
+    quantized[i] = (int8_t)value;
+    pairs[i / 16][i / 2 % 2] += value;
   }
+  const int32_t halves[2] = {pairs[0][0] + pairs[0][1], pairs[1][0] + pairs[1][1]};
+  const int32_t sum = halves[0] + halves[1];
+  memcpy(slot.values, quantized, sizeof quantized);
+  *slot.scale = step.scale;
+  *slot.offset = step.scale * (float)sum;
+  *slot.zero = -FT_ZERO_STEP * sum;
+  for (int i = 0; i < 2; i++) {
+    slot.half_zeros[i] = -FT_INT6_ZERO * halves[i];
+    slot.pair_zeros[i] = (int16_t)(-FT_ZERO_STEP * (pairs[0][i] + pairs[1][i]));
+    slot.half_pairs[2 * i] = (int16_t)(-FT_INT6_ZERO * pairs[i][0]);
+    slot.half_pairs[2 * i + 1] = (int16_t)(-FT_INT6_ZERO * pairs[i][1]);
+  }
+}
+
+static ft_quantize_block_kernel *quantize_kernel(void) {
+#if FT_HAS_X86
+  if (ft_isa_current() != FT_ISA_PORTABLE) return ft_quantize_block_avx2;
+#endif
+#if FT_HAS_NEON
+  if (ft_isa_current() == FT_ISA_NEON) return ft_quantize_block_neon;
+#endif
+  return ft_quantize_block_portable;
+}
+
+int32_t ft_activations_blocks(const ft_activations *activations) {
+  return ft_activation_tiling(activations->columns, activations->capacity).blocks;
+}
+
+int32_t ft_activations_tile_rows(const ft_activations *activations) {
+  return ft_activation_tiling(activations->columns, activations->capacity).tile_rows;
 }
 
 void ft_activations_quantize(ft_activations *activations, const float *source,
                              size_t source_stride, int32_t row_begin, int32_t row_end) {
+  ft_activations_quantize_blocks(activations, source, source_stride, row_begin, row_end, 0,
+                                 ft_activations_blocks(activations));
+}
+
+void ft_activations_quantize_blocks(ft_activations *activations, const float *source,
+                                    size_t source_stride, int32_t row_begin, int32_t row_end,
+                                    int32_t block_begin, int32_t block_end) {
   activations->source = source;
   activations->source_stride = source_stride;
   const int32_t columns = activations->columns;
   const ft_tiling tiling = ft_activation_tiling(columns, activations->capacity);
-  ft_quantize_group_kernel *quantize = ft_quantize_group_portable;
-#if FT_HAS_X86
-  if (ft_isa_current() != FT_ISA_PORTABLE) quantize = ft_quantize_group_avx2;
-#endif
+  ft_quantize_block_kernel *quantize = quantize_kernel();
   for (int32_t row = row_begin; row < row_end; row++) {
-    const int32_t lane = row % tiling.tile_rows;
     const ft_tile tile =
         ft_activation_tile(activations, tiling, row / tiling.tile_rows, tiling.tile_rows);
-    ft_group_slot slot;
-    slot.block_stride = (size_t)tile.stride * FT_BLOCK_COLUMNS;
-    for (int32_t group = 0; group < tiling.groups; group++) {
-      const size_t entry = (size_t)group * (size_t)tile.stride + (size_t)lane;
-      slot.values = (int8_t *)tile.values + (size_t)group * FT_GROUP_BLOCKS * slot.block_stride +
-                    (size_t)lane * FT_BLOCK_COLUMNS;
-      slot.scale = (float *)tile.scales + entry;
-      slot.sums = (int16_t *)tile.sums + entry * FT_GROUP_SUMS;
-      const int32_t first = group * FT_ACTIVATION_GROUP;
+    size_t entry = (size_t)(row % tiling.tile_rows) + (size_t)block_begin * (size_t)tile.stride;
+    for (int32_t block = block_begin; block < block_end; block++, entry += (size_t)tile.stride) {
+      const ft_block_slot slot = {
+          .values = (int8_t *)tile.values + entry * FT_BLOCK_COLUMNS,
+          .scale = (float *)tile.scales + entry,
+          .offset = (float *)tile.offsets + entry,
+          .zero = (int32_t *)tile.zeros + entry,
+          .half_zeros = (int32_t *)tile.half_zeros + entry * 2,
+          .pair_zeros = (int16_t *)tile.pair_zeros + entry * 2,
+          .half_pairs = (int16_t *)tile.half_pairs + entry * 4,
+      };
+      const int32_t first = block * FT_BLOCK_COLUMNS;
       const int32_t left = columns - first;
       quantize(source + (size_t)row * source_stride + first,
-               left < FT_ACTIVATION_GROUP ? left : FT_ACTIVATION_GROUP, slot);
+               left < FT_BLOCK_COLUMNS ? left : FT_BLOCK_COLUMNS, slot);
     }
   }
 }

@@ -11,31 +11,37 @@
 #define FT_QUIET_NAN_BITS 0x7FC00000u
 #define FT_SMALLEST_STEP_BITS 0x0D800000u  // 2^-100: below it, 127 / x comes near overflow
 
-/// A group's quantisation step. A group that holds an infinity or NaN has zero values under a
-/// NaN scale: the damage stays visible in the output and no conversion overflows. A group of
+/// A block's quantisation step. A block that holds an infinity or NaN has zero values under a
+/// NaN scale: the damage stays visible in the output and no conversion overflows. A block of
 /// magnitudes below 2^-100 counts as zeros.
 typedef struct ft_step {
   float scale;
   float inverse;  // 0: all values are 0
 } ft_step;
 
-/// The step for the largest magnitude of a group, given by its bits.
+/// The step for the largest magnitude of a block, given by its bits.
 ft_step ft_activation_step(uint32_t largest_bits);
 
-/// Where one row's group goes.
-typedef struct ft_group_slot {
-  int8_t *values;       // 32 bytes per block
-  size_t block_stride;  // bytes from one block to the next
+/// Where one row's block goes.
+typedef struct ft_block_slot {
+  int8_t *values;  // [32]
   float *scale;
-  int16_t *sums;        // FT_GROUP_SUMS
-} ft_group_slot;
+  float *offset;
+  int32_t *zero;
+  int32_t *half_zeros;  // [2]
+  int16_t *pair_zeros;  // [2]
+  int16_t *half_pairs;  // [4]
+} ft_block_slot;
 
-/// Quantises `count` (1 ... FT_ACTIVATION_GROUP) columns of one row.
-typedef void ft_quantize_group_kernel(const float *source, int32_t count, ft_group_slot slot);
+/// Quantises `count` (1 ... 32) columns of one row.
+typedef void ft_quantize_block_kernel(const float *source, int32_t count, ft_block_slot slot);
 
-ft_quantize_group_kernel ft_quantize_group_portable;
+ft_quantize_block_kernel ft_quantize_block_portable;
 #if FT_HAS_X86
-ft_quantize_group_kernel ft_quantize_group_avx2;
+ft_quantize_block_kernel ft_quantize_block_avx2;
+#endif
+#if FT_HAS_NEON
+ft_quantize_block_kernel ft_quantize_block_neon;
 #endif
 
 #endif

@@ -4,6 +4,11 @@
 
 #include "ft_isa.h"
 
+#if FT_HAS_NEON && defined(__linux__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #define ISA_COUNT 4
 #define ISA_UNDECIDED (-1)
 
@@ -20,6 +25,17 @@ const char *ft_isa_name(ft_isa isa) {
   return "unknown";
 }
 
+/// Whether an aarch64 processor has `sdot`, which is optional before ARMv8.4.
+static bool has_dot_products(void) {
+#if FT_HAS_NEON && defined(__linux__)
+  return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#elif FT_HAS_NEON && defined(__APPLE__)
+  return true;
+#else
+  return false;
+#endif
+}
+
 bool ft_isa_available(ft_isa isa) {
   switch (isa) {
     case FT_ISA_PORTABLE: return true;
@@ -31,7 +47,15 @@ bool ft_isa_available(ft_isa isa) {
       return false;
 #endif
     case FT_ISA_AVX512VNNI:
-    case FT_ISA_NEON: return false;
+#if FT_HAS_X86
+      // The compiler's run time asks the system (XCR0) as well as the processor.
+      return ft_isa_available(FT_ISA_AVX2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#else
+      return false;
+#endif
+    case FT_ISA_NEON: return has_dot_products();
   }
   return false;
 }

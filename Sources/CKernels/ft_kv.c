@@ -1,15 +1,12 @@
 #include <string.h>
 
-#include "ft_ops.h"
-#include "ft_vector.h"
-
-static size_t value_size(ft_kv_type type) {
-  return type == FT_KV_F32 ? 4 : type == FT_KV_F16 ? 2 : 1;
-}
+#include "ft_kv.h"
 
 size_t ft_kv_head_bytes(ft_kv_type type, int32_t head_dimension) {
-  size_t values = (size_t)2 * FT_PAGE_SLOTS * (size_t)head_dimension * value_size(type);
-  return type == FT_KV_Q8 ? values + 2 * FT_PAGE_SLOTS * sizeof(float) : values;
+  size_t elements = ft_key_elements(head_dimension) + ft_value_elements(head_dimension);
+  size_t bytes = elements * ft_kv_element_bytes(type);
+  size_t scales = (size_t)(ft_key_scale_count(head_dimension) + 1) * FT_PAGE_SLOTS;
+  return type == FT_KV_Q8 ? bytes + scales * sizeof(float) : bytes;
 }
 
 static uint8_t *head_of(const ft_attention_shape *shape, uint8_t *const *pages, int32_t layer,
@@ -18,24 +15,23 @@ static uint8_t *head_of(const ft_attention_shape *shape, uint8_t *const *pages, 
          shape->page_head_stride * (size_t)head;
 }
 
-static size_t key_index(int32_t slot, int32_t dimension, int32_t d) {
-  return ((size_t)(slot / 8) * dimension + d) * 8 + slot % 8;
-}
-
-static void move_head(ft_kv_type type, int32_t dimension, const uint8_t *source, int32_t from,
+static void move_head(ft_kv_type type, int32_t dimension, uint8_t *source, int32_t from,
                       uint8_t *target, int32_t to) {
-  size_t size = value_size(type), values = (size_t)FT_PAGE_SLOTS * dimension * size;
+  size_t size = ft_kv_element_bytes(type);
+  const uint8_t *source_values = ft_values(source, type, dimension);
+  uint8_t *target_values = ft_values(target, type, dimension);
   for (int32_t d = 0; d < dimension; ++d) {
-    memmove(target + key_index(to, dimension, d) * size,
-            source + key_index(from, dimension, d) * size, size);
+    memmove(target + ft_key_index(type, dimension, to, d) * size,
+            source + ft_key_index(type, dimension, from, d) * size, size);
+    memmove(target_values + ft_value_index(type, dimension, to, d) * size,
+            source_values + ft_value_index(type, dimension, from, d) * size, size);
   }
-  memmove(target + values + (size_t)to * dimension * size,
-          source + values + (size_t)from * dimension * size, dimension * size);
   if (type != FT_KV_Q8) return;
-  for (int32_t which = 0; which < 2; ++which) {
-    size_t scales = 2 * values + (size_t)which * FT_PAGE_SLOTS * sizeof(float);
-    memmove(target + scales + (size_t)to * sizeof(float),
-            source + scales + (size_t)from * sizeof(float), sizeof(float));
+  // The scales of the values follow those of the keys.
+  const float *source_scales = ft_key_scales(source, dimension);
+  float *target_scales = ft_key_scales(target, dimension);
+  for (int32_t i = 0; i <= ft_key_scale_count(dimension); ++i) {
+    target_scales[i * FT_PAGE_SLOTS + to] = source_scales[i * FT_PAGE_SLOTS + from];
   }
 }
 
@@ -54,9 +50,11 @@ void ft_kv_write(const ft_attention_shape *shape, uint8_t *const *pages, int32_t
                  int32_t slot, const float *keys, const float *values) {
   for (int32_t head = 0; head < shape->kv_heads; ++head) {
     size_t at = (size_t)head * shape->head_dimension;
-    ft_ops_current()->write_kv(head_of(shape, pages, layer, head, slot), shape->kv_type,
-                               shape->head_dimension, slot % FT_PAGE_SLOTS, keys + at,
-                               values + at);
+    uint8_t *base = head_of(shape, pages, layer, head, slot);
+    const ft_ops *ops = ft_ops_current();
+    ops->write_key(base, shape->kv_type, shape->head_dimension, slot % FT_PAGE_SLOTS, keys + at);
+    ops->write_value(base, shape->kv_type, shape->head_dimension, slot % FT_PAGE_SLOTS,
+                     values + at);
   }
 }
 
@@ -70,25 +68,31 @@ static float read_element(const uint8_t *base, size_t index, ft_kv_type type) {
 
 void ft_kv_read(const ft_attention_shape *shape, uint8_t *const *pages, int32_t layer,
                 int32_t slot, float *keys, float *values) {
+  ft_kv_type type = shape->kv_type;
   int32_t dimension = shape->head_dimension, at = slot % FT_PAGE_SLOTS;
-  size_t plane = (size_t)FT_PAGE_SLOTS * dimension * value_size(shape->kv_type);
   for (int32_t head = 0; head < shape->kv_heads; ++head) {
-    const uint8_t *base = head_of(shape, pages, layer, head, slot);
-    const float *scales = (const float *)(base + 2 * plane);
-    bool scaled = shape->kv_type == FT_KV_Q8;
-    float key_scale = scaled ? scales[at] : 1, value_scale = scaled ? scales[FT_PAGE_SLOTS + at] : 1;
+    uint8_t *base = head_of(shape, pages, layer, head, slot);
+    const uint8_t *stored = ft_values(base, type, dimension);
+    bool scaled = type == FT_KV_Q8;
+    const float *key_scales = ft_key_scales(base, dimension) + at;
+    float value_scale = scaled ? ft_value_scales(base, dimension)[at] : 1;
     for (int32_t d = 0; d < dimension; ++d) {
       size_t out = (size_t)head * dimension + d;
-      keys[out] = key_scale * read_element(base, key_index(at, dimension, d), shape->kv_type);
-      values[out] = value_scale * read_element(base + plane, (size_t)at * dimension + d,
-                                               shape->kv_type);
+      float key_scale = scaled ? key_scales[d / FT_KEY_SCALE_DIMENSIONS * FT_PAGE_SLOTS] : 1;
+      keys[out] = key_scale * read_element(base, ft_key_index(type, dimension, at, d), type);
+      values[out] =
+          value_scale * read_element(stored, ft_value_index(type, dimension, at, d), type);
     }
   }
 }
 
 const ft_ops *ft_ops_current(void) {
 #if defined(__x86_64__)
-  if (ft_isa_current() >= FT_ISA_AVX2) return &ft_ops_avx2;
+  switch (ft_isa_current()) {
+    case FT_ISA_AVX512VNNI: return &ft_ops_avx512;
+    case FT_ISA_AVX2: return &ft_ops_avx2;
+    default: break;
+  }
 #endif
   return &ft_ops_portable;
 }

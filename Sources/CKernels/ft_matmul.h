@@ -5,22 +5,42 @@
 
 #include "ft_isa.h"
 
-/// One group of 8 output rows times the `rows` rows of one tile. `out` points at the group's first
-/// output of the tile's first row; `valid_rows` (1...8) outputs are written per row.
-typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                             const ft_tile *tile, float *out, size_t out_stride,
-                             int32_t valid_rows);
+/// One group of 8 output rows.
+typedef struct ft_group_target {
+  const uint8_t *weights;  // the group's stream
+  float *out;              // the group's first output of the tile's first row
+  int32_t valid;           // outputs written per row: 1...8, 0 for none
+} ft_group_target;
+
+/// As many groups as the kernel takes at a time, times the `rows` rows of one tile.
+typedef void ft_group_kernel(const ft_matrix *matrix, const ft_format *format,
+                             const ft_group_target *targets, const ft_tile *tile,
+                             size_t out_stride);
 
 ft_group_kernel ft_matmul_group_portable;
 #if FT_HAS_X86
 ft_group_kernel ft_matmul_group_avx2_int4;
+ft_group_kernel ft_matmul_pair_avx2_int4;
 ft_group_kernel ft_matmul_group_avx2_int5;
+ft_group_kernel ft_matmul_pair_avx2_int5;
 ft_group_kernel ft_matmul_group_avx2_int6;
+ft_group_kernel ft_matmul_pair_avx2_int6;
 ft_group_kernel ft_matmul_group_avx2_int8;
+ft_group_kernel ft_matmul_pair_vnni_int4;
+ft_group_kernel ft_matmul_pair_vnni_int5;
+ft_group_kernel ft_matmul_pair_vnni_int6;
+ft_group_kernel ft_matmul_pair_vnni_int8;
+#endif
+#if FT_HAS_NEON
+ft_group_kernel ft_matmul_group_neon_int4;
+ft_group_kernel ft_matmul_group_neon_int5;
+ft_group_kernel ft_matmul_group_neon_int6;
+ft_group_kernel ft_matmul_group_neon_int8;
 #endif
 
-/// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time.
-#define FT_ROWS_CHUNK 1024
+/// Columns of a matrix in FT_LAYOUT_ROWS that are dequantised at a time: 8 rows of them take half of
+/// a first-level cache.
+#define FT_ROWS_CHUNK 512
 /// Partial sums of one output: column c adds to lane c mod 8.
 #define FT_ROWS_LANES 8
 
@@ -33,15 +53,25 @@ ft_rows_kernel ft_rows_accumulate_portable;
 #if FT_HAS_X86
 ft_rows_kernel ft_rows_accumulate_avx2;
 
-/// Converts `count` floats of F16 or BF16; the same values as `ft_dequantize`, faster. Returns
-/// false for other types.
+/// Dequantises `count` elements of F32, F16, BF16 or Q2_K (whole blocks); the same values as
+/// `ft_dequantize`, faster. Returns false for other types.
 bool ft_rows_convert_avx2(ft_type type, const uint8_t *source, float *destination, int32_t count);
 #endif
 
-/// ft_matmul for FT_LAYOUT_ROWS.
+#if FT_HAS_X86
+/// Most activation rows for which float weights are multiplied as they are read.
+#define FT_ROWS_DIRECT_BATCH 2
+
+/// The same as conversion and accumulation for all columns of 8 rows of F32, F16 or BF16 and few
+/// activation rows, without a converted copy: what memory-bound batches want. Returns false for
+/// other types.
+bool ft_rows_direct_avx2(ft_type type, const uint8_t *source, int32_t columns, const float *x,
+                         size_t x_stride, int32_t batch, float *lanes);
+#endif
+
+/// One group of a matrix in FT_LAYOUT_ROWS; `out` is the group's first output of the first row.
 void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
-                    float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
-                    void *scratch);
+                    int32_t group, float *out, size_t out_stride, void *scratch);
 
 /// Outputs of group `group`: 8, fewer in the last.
 static inline int32_t ft_valid_rows(const ft_matrix *matrix, int32_t group) {

@@ -10,9 +10,6 @@
 
 #define FT_INLINE static inline __attribute__((always_inline))
 
-/// How far ahead of the weights in use to prefetch. 1 KB is too short to hide DRAM, beyond 4 KB
-/// brings nothing.
-#define FT_PREFETCH_BYTES 2048
 #define FT_CACHE_LINE 64
 
 /// Keeps the compiler from moving or re-associating what makes `value`: it would turn pairs of
@@ -33,35 +30,73 @@ FT_INLINE __m256i high_nibbles(__m256i bytes) {
   return _mm256_and_si256(_mm256_srli_epi16(bytes, 4), _mm256_set1_epi8(15));
 }
 
-FT_INLINE void prefetch_stream(const uint8_t *source, int32_t bytes) {
-  for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
-    _mm_prefetch((const char *)source + FT_PREFETCH_BYTES + i, _MM_HINT_T0);
+FT_INLINE void unpack4(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  for (int t = 0; t < 4; t++) {
+    const __m256i bytes = load256(block + t * FT_VECTOR_BYTES);
+    q[t] = _mm256_and_si256(bytes, mask);
+    q[t + 4] = high_nibbles(bytes);
   }
 }
 
-/// The scales of a super-block: [block][row] integers.
+FT_INLINE void unpack5(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  unpack4(block, q);
+  const __m256i fifth = load256(block + 4 * FT_VECTOR_BYTES);
+  const __m256i bit = _mm256_set1_epi8(16);
+  q[0] = _mm256_or_si256(q[0], _mm256_and_si256(_mm256_slli_epi16(fifth, 4), bit));
+  q[1] = _mm256_or_si256(q[1], _mm256_and_si256(_mm256_slli_epi16(fifth, 3), bit));
+  q[2] = _mm256_or_si256(q[2], _mm256_and_si256(_mm256_slli_epi16(fifth, 2), bit));
+  q[3] = _mm256_or_si256(q[3], _mm256_and_si256(_mm256_slli_epi16(fifth, 1), bit));
+  q[4] = _mm256_or_si256(q[4], _mm256_and_si256(fifth, bit));
+  q[5] = _mm256_or_si256(q[5], _mm256_and_si256(_mm256_srli_epi16(fifth, 1), bit));
+  q[6] = _mm256_or_si256(q[6], _mm256_and_si256(_mm256_srli_epi16(fifth, 2), bit));
+  q[7] = _mm256_or_si256(q[7], _mm256_and_si256(_mm256_srli_epi16(fifth, 3), bit));
+}
+
+FT_INLINE void unpack6(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
+  unpack4(block, q);
+  const __m256i pair = _mm256_set1_epi8(0x30);
+  for (int half = 0; half < 2; half++) {
+    const __m256i top = load256(block + (4 + half) * FT_VECTOR_BYTES);
+    __m256i *own = q + 4 * half;
+    own[0] = _mm256_or_si256(own[0], _mm256_and_si256(_mm256_slli_epi16(top, 4), pair));
+    own[1] = _mm256_or_si256(own[1], _mm256_and_si256(_mm256_slli_epi16(top, 2), pair));
+    own[2] = _mm256_or_si256(own[2], _mm256_and_si256(top, pair));
+    own[3] = _mm256_or_si256(own[3], _mm256_and_si256(_mm256_srli_epi16(top, 2), pair));
+  }
+}
+
+/// Prefetches what follows the `bytes` in use by 2 KB, to the first-level cache: for one stream of
+/// weights and few activation rows. 1 KB is too short to hide DRAM (Zen 3).
+FT_INLINE void prefetch_near(const uint8_t *source, int32_t bytes) {
+  for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
+    _mm_prefetch((const char *)source + 2048 + i, _MM_HINT_T0);
+  }
+}
+
+/// Prefetches what follows by 4 KB, to the second-level cache: for two streams and many rows, whose
+/// activations need the first. Q8_0 at 4 to 8 rows takes a third longer with `prefetch_near`, which
+/// does not let memory and arithmetic overlap.
+FT_INLINE void prefetch_far(const uint8_t *source, int32_t bytes) {
+  for (int32_t i = 0; i < bytes; i += FT_CACHE_LINE) {
+    _mm_prefetch((const char *)source + 4096 + i, _MM_HINT_T1);
+  }
+}
+
+/// The scales of a super-block of INT4 or INT5.
 typedef struct ft_super_avx2 {
   __m256 scale;
-  __m256 offset;
-  __m128i scales[FT_SUPER_BLOCKS];
-  __m128i own_offsets[FT_SUPER_BLOCKS];
-  const __m128i *offsets;  // `own_offsets`, or `scales` where they serve as offsets too
+  __m256 offset_scale;                // K and AFFINE only
+  __m128i scales[FT_SUPER_BLOCKS];    // s, 16 bits
+  __m256 offsets[FT_SUPER_BLOCKS];    // m as floats, K and AFFINE only
 } ft_super_avx2;
 
 /// One 16-bit number per row, twice in each row's 32-bit lane.
-FT_INLINE __m256i duplicate_rows(const __m128i *rows) {
+FT_INLINE __m256i duplicate_rows(__m128i rows) {
   const __m256i twice = _mm256_setr_epi8(0, 1, 0, 1, 2, 3, 2, 3, 4, 5, 4, 5, 6, 7, 6, 7,  //
                                          8, 9, 8, 9, 10, 11, 10, 11, 12, 13, 12, 13, 14, 15, 14,
                                          15);
-  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows)), twice);
-}
-
-/// The numbers of two blocks side by side in each row's lane; of one block and zeros where an
-/// activation group is a single block.
-FT_INLINE __m256i pair_rows(const __m128i *rows) {
-  const __m128i first = _mm_loadu_si128(rows);
-  const __m128i second = FT_GROUP_BLOCKS > 1 ? _mm_loadu_si128(rows + 1) : _mm_setzero_si128();
-  return _mm256_set_m128i(_mm_unpackhi_epi16(first, second), _mm_unpacklo_epi16(first, second));
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(rows), twice);
 }
 
 /// A plane of 12-bit numbers of a whole super-block. A top byte over a low nibble in the upper half
@@ -100,72 +135,71 @@ FT_INLINE void load_plane12(const uint8_t *plane, int32_t blocks, __m128i *out) 
   load_full_plane12(full, out);
 }
 
-FT_INLINE void widen_k(__m256i bytes, bool upper, __m128i *out) {
-  const int first = upper ? 4 : 0;
-  _mm256_storeu_si256((__m256i *)(out + first),
-                      _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)));
-  _mm256_storeu_si256((__m256i *)(out + first + 2),
-                      _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
-}
+/// 6-bit scales and offsets of two runs of four blocks, as bytes.
+typedef struct ft_k_bytes {
+  __m256i scales[2], offsets[2];
+} ft_k_bytes;
 
-FT_INLINE void load_k(const uint8_t *header, ft_super_avx2 *super) {
-  super->scale = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)header));
-  const __m256 minimum = _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(header + 16)));
-  super->offset = _mm256_xor_ps(minimum, _mm256_set1_ps(-0.0f));
+FT_INLINE ft_k_bytes load_k_bytes(const uint8_t *header) {
   const __m256i mask = _mm256_set1_epi8(15), pair = _mm256_set1_epi8(0x30);
   const __m256i low0 = load256(header + 32), low1 = load256(header + 64);
   const __m256i top = load256(header + 96);
-  const __m256i scale_top0 = _mm256_and_si256(_mm256_slli_epi16(top, 4), pair);
-  const __m256i offset_top0 = _mm256_and_si256(_mm256_slli_epi16(top, 2), pair);
-  const __m256i scale_top1 = _mm256_and_si256(top, pair);
-  const __m256i offset_top1 = _mm256_and_si256(_mm256_srli_epi16(top, 2), pair);
-  widen_k(_mm256_or_si256(_mm256_and_si256(low0, mask), scale_top0), false, super->scales);
-  widen_k(_mm256_or_si256(_mm256_and_si256(low1, mask), scale_top1), true, super->scales);
-  widen_k(_mm256_or_si256(high_nibbles(low0), offset_top0), false, super->own_offsets);
-  widen_k(_mm256_or_si256(high_nibbles(low1), offset_top1), true, super->own_offsets);
+  ft_k_bytes bytes;
+  bytes.scales[0] = _mm256_or_si256(_mm256_and_si256(low0, mask),
+                                    _mm256_and_si256(_mm256_slli_epi16(top, 4), pair));
+  bytes.scales[1] = _mm256_or_si256(_mm256_and_si256(low1, mask), _mm256_and_si256(top, pair));
+  bytes.offsets[0] = _mm256_or_si256(high_nibbles(low0),
+                                     _mm256_and_si256(_mm256_slli_epi16(top, 2), pair));
+  bytes.offsets[1] = _mm256_or_si256(high_nibbles(low1),
+                                     _mm256_and_si256(_mm256_srli_epi16(top, 2), pair));
+  return bytes;
 }
 
-/// Reads the header of a super-block of INT4 or INT5.
-FT_INLINE void load_super(const ft_format *format, const uint8_t *header, int32_t blocks,
-                          ft_super_avx2 *super) {
-  super->offsets = super->own_offsets;
+FT_INLINE __m256 load_halves8(const uint8_t *source) {
+  return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)source));
+}
+
+/// 16-bit integers of one run of four blocks of bytes.
+FT_INLINE void widen_bytes(__m256i bytes, __m128i out[4]) {
+  _mm256_storeu_si256((__m256i *)out, _mm256_cvtepu8_epi16(_mm256_castsi256_si128(bytes)));
+  _mm256_storeu_si256((__m256i *)(out + 2),
+                      _mm256_cvtepu8_epi16(_mm256_extracti128_si256(bytes, 1)));
+}
+
+FT_INLINE void floats_of_rows(const __m128i integers[FT_SUPER_BLOCKS],
+                              __m256 out[FT_SUPER_BLOCKS]) {
+  for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
+    out[block] = _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(integers[block]));
+  }
+}
+
+/// Reads the header of a super-block of INT4 or INT5. Not inlined: once per 256 columns a call costs
+/// nothing.
+static __attribute__((noinline, unused)) void load_super(const ft_format *format,
+                                                         const uint8_t *header, int32_t blocks,
+                                                         ft_super_avx2 *super) {
+  __m128i offsets[FT_SUPER_BLOCKS];
   if (format->header == FT_HEADER_K) {
-    load_k(header, super);
+    const ft_k_bytes bytes = load_k_bytes(header);
+    super->scale = load_halves8(header);
+    super->offset_scale = _mm256_xor_ps(load_halves8(header + 16), _mm256_set1_ps(-0.0f));
+    widen_bytes(bytes.scales[0], super->scales);
+    widen_bytes(bytes.scales[1], super->scales + 4);
+    widen_bytes(bytes.offsets[0], offsets);
+    widen_bytes(bytes.offsets[1], offsets + 4);
+    floats_of_rows(offsets, super->offsets);
     return;
   }
   super->scale = _mm256_loadu_ps((const float *)header);
   if (format->header == FT_HEADER_SCALED) {
-    super->offset = _mm256_mul_ps(super->scale, _mm256_set1_ps((float)-format->zero));
     load_plane12(header + 32, blocks, super->scales);
-    super->offsets = super->scales;
-  } else {
-    super->offset = _mm256_loadu_ps((const float *)(header + 32));
-    load_plane12(header + 64, blocks, super->scales);
-    load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, super->own_offsets);
+    return;
   }
+  super->offset_scale = _mm256_loadu_ps((const float *)(header + 32));
+  load_plane12(header + 64, blocks, super->scales);
+  load_plane12(header + 64 + blocks * FT_SCALE12_BYTES, blocks, offsets);
+  floats_of_rows(offsets, super->offsets);
 }
-
-/// Calls `call(rows)` with the tile's row count as a constant, so that every count gets a loop of
-/// its own without counters and with its sums at fixed addresses.
-#define FT_FOR_TILE_ROWS(count, call) \
-  switch (count) {                    \
-    case 1: call(1); break;           \
-    case 2: call(2); break;           \
-    case 3: call(3); break;           \
-    case 4: call(4); break;           \
-    case 5: call(5); break;           \
-    case 6: call(6); break;           \
-    case 7: call(7); break;           \
-    case 8: call(8); break;           \
-    case 9: call(9); break;           \
-    case 10: call(10); break;         \
-    case 11: call(11); break;         \
-    case 12: call(12); break;         \
-    case 13: call(13); break;         \
-    case 14: call(14); break;         \
-    case 15: call(15); break;         \
-    default: call(16); break;         \
-  }
 
 /// Stores the first `valid` of 8 outputs.
 FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
@@ -178,18 +212,9 @@ FT_INLINE void store_rows(float *out, __m256 values, int32_t valid) {
   memcpy(out, rows, (size_t)valid * sizeof(float));
 }
 
-/// INT4, INT5: total += (scale * products + offset * sum_k m[k] sum(a)) * activation scale, for
-/// the activation group whose offsets are `pairs`.
-FT_INLINE __m256 flush_affine(__m256 total, __m256i products, const ft_super_avx2 *super,
-                              const __m256i pairs[FT_GROUP_PAIRS], const int16_t *sums,
-                              const float *activation_scale) {
-  __m256i offsets = _mm256_madd_epi16(pairs[0], broadcast4(sums));
-  for (int t = 1; t < FT_GROUP_PAIRS; t++) {
-    offsets = _mm256_add_epi32(offsets, _mm256_madd_epi16(pairs[t], broadcast4(sums + 2 * t)));
-  }
-  const __m256 value = _mm256_add_ps(_mm256_mul_ps(super->scale, _mm256_cvtepi32_ps(products)),
-                                     _mm256_mul_ps(super->offset, _mm256_cvtepi32_ps(offsets)));
-  return _mm256_add_ps(total, _mm256_mul_ps(value, _mm256_broadcast_ss(activation_scale)));
+/// total + factor * integers.
+FT_INLINE __m256 add_scaled(__m256 total, __m256 factor, __m256i integers) {
+  return _mm256_add_ps(total, _mm256_mul_ps(factor, _mm256_cvtepi32_ps(integers)));
 }
 
 #endif

@@ -9,28 +9,11 @@
 // 8 x 32 x 127 = 32512. So the 16-bit sum starts from -32 times the sum of its activations and may
 // wrap on the way: the end is exact, and one multiplication with the scale serves 16 columns.
 
-FT_INLINE void unpack6(const uint8_t *block, __m256i q[FT_BLOCK_VECTORS]) {
-  const __m256i mask = _mm256_set1_epi8(15), pair = _mm256_set1_epi8(0x30);
-  for (int t = 0; t < 4; t++) {
-    const __m256i bytes = load256(block + t * FT_VECTOR_BYTES);
-    q[t] = _mm256_and_si256(bytes, mask);
-    q[t + 4] = high_nibbles(bytes);
-  }
-  for (int half = 0; half < 2; half++) {
-    const __m256i top = load256(block + (4 + half) * FT_VECTOR_BYTES);
-    __m256i *own = q + 4 * half;
-    own[0] = _mm256_or_si256(own[0], _mm256_and_si256(_mm256_slli_epi16(top, 4), pair));
-    own[1] = _mm256_or_si256(own[1], _mm256_and_si256(_mm256_slli_epi16(top, 2), pair));
-    own[2] = _mm256_or_si256(own[2], _mm256_and_si256(top, pair));
-    own[3] = _mm256_or_si256(own[3], _mm256_and_si256(_mm256_srli_epi16(top, 2), pair));
-  }
-}
-
 /// 16-bit sums of 16 columns, q[0] to q[3], from `zeros` for `count` (1 or 2) activation rows.
-FT_INLINE void dot_sixteen(int count, const __m256i *q, const int8_t *a, const int16_t *zeros,
+FT_INLINE void dot_sixteen(int32_t count, const __m256i *q, const int8_t *a, const int16_t *zeros,
                            __m256i out[2]) {
   for (int i = 0; i < count; i++) {
-    out[i] = broadcast4(zeros + i * FT_GROUP_SUMS);
+    out[i] = broadcast4(zeros + i * 4);
     FT_PIN(out[i]);
   }
   for (int t = 0; t < 4; t++) {
@@ -46,82 +29,61 @@ FT_INLINE void dot_sixteen(int count, const __m256i *q, const int8_t *a, const i
   }
 }
 
-FT_INLINE void add_rows(int count, const __m256i q[FT_BLOCK_VECTORS], __m256i scale0,
-                        __m256i scale1, const int8_t *a, const int16_t *zeros,
-                        __m256i *products) {
+/// Adds one unpacked block, whose 16-bit scales are `scale0` and `scale1`, to the sums of `count`
+/// (1 or 2) activation rows; `entry` is its place in the planes of the first.
+FT_INLINE void add_rows(int32_t count, const __m256i q[FT_BLOCK_VECTORS], __m256i scale0,
+                        __m256i scale1, const ft_tile *tile, size_t entry, __m256 *sums) {
+  const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
+  const int16_t *zeros = tile->half_pairs + entry * 4;
   __m256i first[2], second[2];
-  dot_sixteen(count, q, a, zeros, first);
-  dot_sixteen(count, q + 4, a + 16, zeros + 2, second);
-  for (int i = 0; i < count; i++) {
-    const __m256i sum = _mm256_add_epi32(_mm256_madd_epi16(first[i], scale0),
+  dot_sixteen(count, q, values, zeros, first);
+  dot_sixteen(count, q + 4, values + 16, zeros + 2, second);
+  for (int32_t i = 0; i < count; i++) {
+    const __m256i dot = _mm256_add_epi32(_mm256_madd_epi16(first[i], scale0),
                                          _mm256_madd_epi16(second[i], scale1));
-    products[i] = _mm256_add_epi32(products[i], sum);
+    sums[i] = add_scaled(sums[i], _mm256_broadcast_ss(tile->scales + entry + i), dot);
   }
 }
 
-FT_INLINE void multiply_group(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                              const ft_tile *tile, int32_t rows, float *out, size_t out_stride,
-                              int32_t valid_rows) {
-  const uint8_t *next = (const uint8_t *)matrix->data + (size_t)group * format->group_bytes;
-  const int32_t block_bytes = 6 * FT_VECTOR_BYTES;
-  const size_t block_values = (size_t)tile->stride * FT_BLOCK_COLUMNS;
-  const int8_t *values = tile->values;
-  const int16_t *sums = tile->sums + FT_GROUP_BLOCKS;
-  const float *activation_scales = tile->scales;
-  __m256 totals[FT_TILE_ROWS];
-  for (int32_t row = 0; row < rows; row++) totals[row] = _mm256_setzero_ps();
+void ft_matmul_group_avx2_int6(const ft_matrix *matrix, const ft_format *format,
+                               const ft_group_target *target, const ft_tile *given,
+                               size_t out_stride) {
+  (void)matrix;
+  const ft_tile copy = *given, *tile = &copy;  // that no store to the sums can change
+  const int32_t block_bytes = 6 * FT_VECTOR_BYTES, rows = tile->rows;
+  const int32_t header_bytes = (int32_t)ft_header_bytes(FT_HEADER_SIXTEEN, FT_SUPER_BLOCKS);
+  const uint8_t *next = target->weights;
+  size_t entry = 0;
+  __m256 sums[FT_TILE_ROWS], products[FT_TILE_ROWS];
+  for (int32_t row = 0; row < rows; row++) sums[row] = products[row] = _mm256_setzero_ps();
   for (int32_t super = 0; super < format->full_supers; super++) {
     const uint8_t *header = next;
-    const int32_t header_bytes = (int32_t)ft_header_bytes(FT_HEADER_SIXTEEN, FT_SUPER_BLOCKS);
-    prefetch_stream(next, header_bytes);
-    const __m256 scale = _mm256_loadu_ps((const float *)header);
+    prefetch_near(next, header_bytes);
     next += header_bytes;
-    for (int32_t first = 0; first < FT_SUPER_BLOCKS; first += FT_GROUP_BLOCKS) {
-      __m256i products[FT_TILE_ROWS];
-      for (int32_t row = 0; row < rows; row++) products[row] = _mm256_setzero_si256();
-      for (int32_t block = 0; block < FT_GROUP_BLOCKS; block++) {
-        __m256i q[FT_BLOCK_VECTORS];
-        prefetch_stream(next, block_bytes);
-        unpack6(next, q);
-        const uint8_t *integers = header + 32 + (first + block) * 2 * FT_GROUP_ROWS;
-        const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)integers));
-        const __m128i low = _mm256_castsi256_si128(wide);
-        const __m128i high = _mm256_extracti128_si256(wide, 1);
-        const __m256i scale0 = duplicate_rows(&low), scale1 = duplicate_rows(&high);
-        const int16_t *zeros = sums + 4 * block;
-        int32_t row = 0;
-        for (; row + 2 <= rows; row += 2) {
-          add_rows(2, q, scale0, scale1, values + row * FT_BLOCK_COLUMNS,
-                   zeros + row * FT_GROUP_SUMS, products + row);
-        }
-        if (row < rows) {
-          add_rows(1, q, scale0, scale1, values + row * FT_BLOCK_COLUMNS,
-                   zeros + row * FT_GROUP_SUMS, products + row);
-        }
-        next += block_bytes;
-        values += block_values;
+    for (int32_t block = 0; block < FT_SUPER_BLOCKS; block++, entry += (size_t)tile->stride) {
+      __m256i q[FT_BLOCK_VECTORS];
+      prefetch_near(next, block_bytes);
+      unpack6(next, q);
+      const uint8_t *integers = header + 32 + block * 2 * FT_GROUP_ROWS;
+      const __m256i wide = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)integers));
+      const __m256i scale0 = duplicate_rows(_mm256_castsi256_si128(wide));
+      const __m256i scale1 = duplicate_rows(_mm256_extracti128_si256(wide, 1));
+      int32_t row = 0;
+      for (; row + 2 <= rows; row += 2) {
+        add_rows(2, q, scale0, scale1, tile, entry + (size_t)row, sums + row);
       }
-      for (int32_t row = 0; row < rows; row++) {
-        const __m256 value = _mm256_mul_ps(scale, _mm256_cvtepi32_ps(products[row]));
-        totals[row] = _mm256_add_ps(
-            totals[row], _mm256_mul_ps(value, _mm256_broadcast_ss(activation_scales + row)));
-      }
-      sums += tile->stride * FT_GROUP_SUMS;
-      activation_scales += tile->stride;
+      if (row < rows) add_rows(1, q, scale0, scale1, tile, entry + (size_t)row, sums + row);
+      next += block_bytes;
+    }
+    const __m256 scale = _mm256_loadu_ps((const float *)header);
+    for (int32_t row = 0; row < rows; row++) {
+      products[row] = _mm256_add_ps(products[row], _mm256_mul_ps(scale, sums[row]));
+      sums[row] = _mm256_setzero_ps();
     }
   }
   for (int32_t row = 0; row < rows; row++) {
-    store_rows(out + (size_t)row * out_stride, totals[row], valid_rows);
+    store_rows(target->out + (size_t)row * out_stride, products[row], target->valid);
   }
-}
-
-void ft_matmul_group_avx2_int6(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                               const ft_tile *tile, float *out, size_t out_stride,
-                               int32_t valid_rows) {
-#define MULTIPLY(rows) \
-  multiply_group(matrix, format, group, tile, rows, out, out_stride, valid_rows)
-  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
-#undef MULTIPLY
 }
 
 #pragma clang attribute pop

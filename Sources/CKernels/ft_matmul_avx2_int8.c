@@ -37,68 +37,48 @@ FT_INLINE __m256i dot_sixteen(const half_block *q, const int8_t *a) {
   return _mm256_add_epi32(x, y);
 }
 
-FT_INLINE void add_block(const uint8_t *block, __m256 scale, const int8_t *values, int32_t rows,
-                         __m256 *parts) {
+FT_INLINE void add_block(const uint8_t *block, __m256 scale, const ft_tile *tile, size_t entry,
+                         __m256 *products) {
+  const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
   __m256i first[FT_TILE_ROWS];
   half_block q = unpack8(block);
-  for (int32_t row = 0; row < rows; row++) {
+  for (int32_t row = 0; row < tile->rows; row++) {
     first[row] = dot_sixteen(&q, values + row * FT_BLOCK_COLUMNS);
   }
   q = unpack8(block + 4 * FT_VECTOR_BYTES);
-  for (int32_t row = 0; row < rows; row++) {
+  for (int32_t row = 0; row < tile->rows; row++) {
     const __m256i second = dot_sixteen(&q, values + row * FT_BLOCK_COLUMNS + 16);
-    const __m256 sum = _mm256_cvtepi32_ps(_mm256_add_epi32(first[row], second));
-    parts[row] = _mm256_add_ps(parts[row], _mm256_mul_ps(scale, sum));
+    const __m256 activation = _mm256_broadcast_ss(tile->scales + entry + row);
+    products[row] = add_scaled(products[row], _mm256_mul_ps(scale, activation),
+                               _mm256_add_epi32(first[row], second));
   }
 }
 
-FT_INLINE void multiply_group(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                              const ft_tile *tile, int32_t rows, float *out, size_t out_stride,
-                              int32_t valid_rows) {
-  const uint8_t *next = (const uint8_t *)matrix->data + (size_t)group * format->group_bytes;
+void ft_matmul_group_avx2_int8(const ft_matrix *matrix, const ft_format *format,
+                               const ft_group_target *target, const ft_tile *given,
+                               size_t out_stride) {
+  (void)matrix;
+  const ft_tile copy = *given, *tile = &copy;  // that no store to the sums can change
   const int32_t block_bytes = FT_BLOCK_VECTORS * FT_VECTOR_BYTES;
-  const size_t block_values = (size_t)tile->stride * FT_BLOCK_COLUMNS;
-  const int8_t *values = tile->values;
-  const float *activation_scales = tile->scales;
-  __m256 totals[FT_TILE_ROWS];
-  for (int32_t row = 0; row < rows; row++) totals[row] = _mm256_setzero_ps();
+  const uint8_t *next = target->weights;
+  size_t entry = 0;
+  __m256 products[FT_TILE_ROWS];
+  for (int32_t row = 0; row < tile->rows; row++) products[row] = _mm256_setzero_ps();
   const int32_t supers = format->full_supers + (format->tail_blocks > 0);
   for (int32_t super = 0; super < supers; super++) {
     const int32_t blocks = super < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
     const uint8_t *scales = next;
-    prefetch_stream(next, 16 * blocks);
+    prefetch_near(next, 16 * blocks);
     next += ft_header_bytes(FT_HEADER_FLOATS, blocks);
-    for (int32_t first = 0; first < blocks; first += FT_GROUP_BLOCKS) {
-      __m256 parts[FT_TILE_ROWS];
-      for (int32_t row = 0; row < rows; row++) parts[row] = _mm256_setzero_ps();
-      const int32_t end = first + FT_GROUP_BLOCKS < blocks ? first + FT_GROUP_BLOCKS : blocks;
-      for (int32_t block = first; block < end; block++) {
-        prefetch_stream(next, block_bytes);
-        const __m256 scale =
-            _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(scales + 16 * block)));
-        add_block(next, scale, values, rows, parts);
-        next += block_bytes;
-        values += block_values;
-      }
-      for (int32_t row = 0; row < rows; row++) {
-        const __m256 activation_scale = _mm256_broadcast_ss(activation_scales + row);
-        totals[row] = _mm256_add_ps(totals[row], _mm256_mul_ps(parts[row], activation_scale));
-      }
-      activation_scales += tile->stride;
+    for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
+      prefetch_near(next, block_bytes);
+      add_block(next, load_halves8(scales + 16 * block), tile, entry, products);
+      next += block_bytes;
     }
   }
-  for (int32_t row = 0; row < rows; row++) {
-    store_rows(out + (size_t)row * out_stride, totals[row], valid_rows);
+  for (int32_t row = 0; row < tile->rows; row++) {
+    store_rows(target->out + (size_t)row * out_stride, products[row], target->valid);
   }
-}
-
-void ft_matmul_group_avx2_int8(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                               const ft_tile *tile, float *out, size_t out_stride,
-                               int32_t valid_rows) {
-#define MULTIPLY(rows) \
-  multiply_group(matrix, format, group, tile, rows, out, out_stride, valid_rows)
-  FT_FOR_TILE_ROWS(tile->rows, MULTIPLY)
-#undef MULTIPLY
 }
 
 #pragma clang attribute pop

@@ -6,17 +6,17 @@
 #pragma STDC FP_CONTRACT OFF
 
 // The reference of every integer layout: plain loops over int16 that the compiler can turn into
-// whatever vectors the machine has. All other variants give the same bits, because integer sums
-// are exact and the few float operations per activation group come in the same order.
+// whatever vectors the machine has. All other variants give the same bits: integer sums are exact,
+// and the few float operations per block are those of ft_matrix_format.h in the same order.
 
 #define HALVES (2 * FT_SUPER_BLOCKS)  // runs of 16 columns in a super-block
 
 /// The scales of a super-block in one shape for all headers.
 typedef struct super_scales {
   float scale[FT_GROUP_ROWS];
-  float offset[FT_GROUP_ROWS];
-  int16_t scales[HALVES][FT_GROUP_ROWS];            // per 16 columns
-  int16_t offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // per 32 columns
+  float offset_scale[FT_GROUP_ROWS];
+  int16_t integers[HALVES][FT_GROUP_ROWS];            // s per 16 columns
+  int16_t offsets[FT_SUPER_BLOCKS][FT_GROUP_ROWS];    // m
   float block_scale[FT_SUPER_BLOCKS][FT_GROUP_ROWS];  // FLOATS only
 } super_scales;
 
@@ -27,8 +27,8 @@ static int16_t plane12(const uint8_t *plane, int32_t blocks, int32_t block, int 
 }
 
 static void set_scale(super_scales *scales, int32_t block, int row, int16_t value) {
-  scales->scales[2 * block][row] = value;
-  scales->scales[2 * block + 1][row] = value;
+  scales->integers[2 * block][row] = value;
+  scales->integers[2 * block + 1][row] = value;
 }
 
 static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS], float sign) {
@@ -41,7 +41,7 @@ static void load_halves(const uint8_t *source, float floats[FT_GROUP_ROWS], floa
 
 static void load_k(const uint8_t *header, super_scales *scales) {
   load_halves(header, scales->scale, 1);
-  load_halves(header + 16, scales->offset, -1);
+  load_halves(header + 16, scales->offset_scale, -1);
   const uint8_t *nibbles = header + 32;
   const uint8_t *top = nibbles + FT_SUPER_BLOCKS * FT_GROUP_ROWS;
   for (int block = 0; block < FT_SUPER_BLOCKS; block++) {
@@ -54,25 +54,21 @@ static void load_k(const uint8_t *header, super_scales *scales) {
   }
 }
 
-static void load_scaled(const ft_format *format, const uint8_t *header, int32_t blocks,
-                        super_scales *scales) {
+static void load_scaled(const uint8_t *header, int32_t blocks, super_scales *scales) {
   memcpy(scales->scale, header, sizeof scales->scale);
-  for (int row = 0; row < FT_GROUP_ROWS; row++) {
-    scales->offset[row] = scales->scale[row] * (float)-format->zero;
-    for (int32_t block = 0; block < blocks; block++) {
-      const int16_t value = plane12(header + 32, blocks, block, row);
-      set_scale(scales, block, row, value);
-      scales->offsets[block][row] = value;
+  for (int32_t block = 0; block < blocks; block++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) {
+      set_scale(scales, block, row, plane12(header + 32, blocks, block, row));
     }
   }
 }
 
 static void load_affine(const uint8_t *header, int32_t blocks, super_scales *scales) {
   memcpy(scales->scale, header, sizeof scales->scale);
-  memcpy(scales->offset, header + 32, sizeof scales->offset);
+  memcpy(scales->offset_scale, header + 32, sizeof scales->offset_scale);
   const uint8_t *offsets = header + 64 + blocks * FT_SCALE12_BYTES;
-  for (int row = 0; row < FT_GROUP_ROWS; row++) {
-    for (int32_t block = 0; block < blocks; block++) {
+  for (int32_t block = 0; block < blocks; block++) {
+    for (int row = 0; row < FT_GROUP_ROWS; row++) {
       set_scale(scales, block, row, plane12(header + 64, blocks, block, row));
       scales->offsets[block][row] = plane12(offsets, blocks, block, row);
     }
@@ -83,17 +79,18 @@ static void load_sixteen(const uint8_t *header, super_scales *scales) {
   memcpy(scales->scale, header, sizeof scales->scale);
   for (int part = 0; part < HALVES; part++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      scales->scales[part][row] = (int8_t)header[32 + part * FT_GROUP_ROWS + row];
+      scales->integers[part][row] = (int8_t)header[32 + part * FT_GROUP_ROWS + row];
     }
   }
 }
 
 static void load_scales(const ft_format *format, const uint8_t *header, int32_t blocks,
                         super_scales *scales) {
+  memset(scales->offset_scale, 0, sizeof scales->offset_scale);
   memset(scales->offsets, 0, sizeof scales->offsets);
   switch (format->header) {
     case FT_HEADER_K: load_k(header, scales); return;
-    case FT_HEADER_SCALED: load_scaled(format, header, blocks, scales); return;
+    case FT_HEADER_SCALED: load_scaled(header, blocks, scales); return;
     case FT_HEADER_AFFINE: load_affine(header, blocks, scales); return;
     case FT_HEADER_SIXTEEN: load_sixteen(header, scales); return;
     case FT_HEADER_FLOATS:
@@ -105,8 +102,8 @@ static void load_scales(const ft_format *format, const uint8_t *header, int32_t 
   }
 }
 
-/// A block as [row][column] integers. INT6 comes with its zero taken off.
-static void unpack_block(ft_layout layout, const uint8_t *block,
+/// A block as the [row][column] integers that its quants stand for.
+static void unpack_block(ft_layout layout, int32_t zero, const uint8_t *block,
                          int16_t out[FT_GROUP_ROWS][FT_BLOCK_COLUMNS]) {
   for (int vector = 0; vector < FT_BLOCK_VECTORS; vector++) {
     for (int byte = 0; byte < FT_VECTOR_BYTES; byte++) {
@@ -121,9 +118,9 @@ static void unpack_block(ft_layout layout, const uint8_t *block,
         value |= (block[4 * FT_VECTOR_BYTES + byte] >> vector & 1) << 4;
       } else if (layout == FT_LAYOUT_INT6) {
         const uint8_t top = block[(4 + vector / 4) * FT_VECTOR_BYTES + byte];
-        value = (value | (top >> 2 * (vector % 4) & 3) << 4) - FT_INT6_ZERO;
+        value |= (top >> 2 * (vector % 4) & 3) << 4;
       }
-      out[byte / 4][4 * vector + byte % 4] = (int16_t)value;
+      out[byte / 4][4 * vector + byte % 4] = (int16_t)(value - zero);
     }
   }
 }
@@ -134,86 +131,79 @@ static int32_t dot16(const int16_t *weights, const int16_t *values) {
   return sum;
 }
 
-/// Running sums of one activation group, [tile row][output row].
-typedef struct group_sums {
-  int32_t products[FT_TILE_ROWS][FT_GROUP_ROWS];
-  float floats[FT_TILE_ROWS][FT_GROUP_ROWS];  // FLOATS only
-} group_sums;
+/// Running sums of a tile, [tile row][output row].
+typedef struct tile_sums {
+  float products[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float offsets[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float super_products[FT_TILE_ROWS][FT_GROUP_ROWS];
+  float super_offsets[FT_TILE_ROWS][FT_GROUP_ROWS];
+} tile_sums;
 
-static void add_block(const ft_tile *tile, const int8_t *values, const super_scales *scales,
-                      int32_t block, bool floats, int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS],
-                      group_sums *sums) {
-  for (int32_t x = 0; x < tile->rows; x++) {
+/// Adds one block; `entry` is its place in the planes of the first activation row.
+static void add_block(const ft_tile *tile, size_t entry, const super_scales *scales, bool floats,
+                      int32_t block, int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS],
+                      tile_sums *sums) {
+  for (int32_t x = 0; x < tile->rows; x++, entry++) {
+    const int8_t *values = tile->values + entry * FT_BLOCK_COLUMNS;
     int16_t wide[FT_BLOCK_COLUMNS];
-    for (int i = 0; i < FT_BLOCK_COLUMNS; i++) wide[i] = values[x * FT_BLOCK_COLUMNS + i];
+    for (int i = 0; i < FT_BLOCK_COLUMNS; i++) wide[i] = values[i];
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
       const int32_t first = dot16(weights[row], wide);
       const int32_t second = dot16(weights[row] + 16, wide + 16);
       if (floats) {
-        sums->floats[x][row] += scales->block_scale[block][row] * (float)(first + second);
-      } else {
-        sums->products[x][row] += scales->scales[2 * block][row] * first +
-                                  scales->scales[2 * block + 1][row] * second;
+        const float factor = scales->block_scale[block][row] * tile->scales[entry];
+        sums->products[x][row] = sums->products[x][row] + factor * (float)(first + second);
+        continue;
       }
+      const int32_t scaled = scales->integers[2 * block][row] * first +
+                             scales->integers[2 * block + 1][row] * second;
+      const float offset = (float)scales->offsets[block][row] * tile->offsets[entry];
+      sums->super_products[x][row] =
+          sums->super_products[x][row] + tile->scales[entry] * (float)scaled;
+      sums->super_offsets[x][row] = sums->super_offsets[x][row] + offset;
     }
   }
 }
 
-/// Adds one activation group to the outputs. The order of these operations is the contract between
-/// all variants.
-static void flush_group(const ft_format *format, const ft_tile *tile, size_t group,
-                        const super_scales *scales, int32_t first_block, const group_sums *sums,
-                        float totals[FT_TILE_ROWS][FT_GROUP_ROWS]) {
-  for (int32_t x = 0; x < tile->rows; x++) {
-    const size_t entry = group * (size_t)tile->stride + (size_t)x;
-    const int16_t *column_sums = tile->sums + entry * FT_GROUP_SUMS;
+static void add_super(int32_t rows, const super_scales *scales, tile_sums *sums) {
+  for (int32_t x = 0; x < rows; x++) {
     for (int row = 0; row < FT_GROUP_ROWS; row++) {
-      float value = sums->floats[x][row];
-      if (format->header != FT_HEADER_FLOATS) {
-        value = scales->scale[row] * (float)sums->products[x][row];
-      }
-      if (format->header != FT_HEADER_FLOATS && format->header != FT_HEADER_SIXTEEN) {
-        int32_t offset = 0;
-        for (int block = 0; block < FT_GROUP_BLOCKS; block++) {
-          offset += scales->offsets[first_block + block][row] * column_sums[block];
-        }
-        value = value + scales->offset[row] * (float)offset;
-      }
-      totals[x][row] = totals[x][row] + value * tile->scales[entry];
+      const float product = scales->scale[row] * sums->super_products[x][row];
+      const float offset = scales->offset_scale[row] * sums->super_offsets[x][row];
+      sums->products[x][row] = sums->products[x][row] + product;
+      sums->offsets[x][row] = sums->offsets[x][row] + offset;
     }
   }
 }
 
-void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format, int32_t group,
-                              const ft_tile *tile, float *out, size_t out_stride,
-                              int32_t valid_rows) {
-  const uint8_t *next = (const uint8_t *)matrix->data + (size_t)group * format->group_bytes;
-  float totals[FT_TILE_ROWS][FT_GROUP_ROWS] = {{0}};
-  const size_t block_values = (size_t)tile->stride * FT_BLOCK_COLUMNS;
-  const int8_t *values = tile->values;
-  size_t activation_group = 0;
+void ft_matmul_group_portable(const ft_matrix *matrix, const ft_format *format,
+                              const ft_group_target *target, const ft_tile *tile,
+                              size_t out_stride) {
+  const uint8_t *next = target->weights;
+  const bool floats = format->header == FT_HEADER_FLOATS;
+  tile_sums sums;
+  memset(&sums, 0, sizeof sums);
+  size_t entry = 0;
   const int32_t supers = format->full_supers + (format->tail_blocks > 0);
   for (int32_t super = 0; super < supers; super++) {
     const int32_t blocks = super < format->full_supers ? FT_SUPER_BLOCKS : format->tail_blocks;
     super_scales scales;
     load_scales(format, next, blocks, &scales);
     next += ft_header_bytes(format->header, blocks);
-    for (int32_t first = 0; first < blocks; first += FT_GROUP_BLOCKS) {
-      group_sums sums;
-      memset(&sums, 0, sizeof sums);
-      for (int32_t block = first; block < first + FT_GROUP_BLOCKS && block < blocks; block++) {
-        int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS];
-        unpack_block(matrix->layout, next, weights);
-        add_block(tile, values, &scales, block, format->header == FT_HEADER_FLOATS, weights,
-                  &sums);
-        next += format->block_bytes;
-        values += block_values;
-      }
-      flush_group(format, tile, activation_group, &scales, first, &sums, totals);
-      activation_group++;
+    memset(sums.super_products, 0, sizeof sums.super_products);
+    memset(sums.super_offsets, 0, sizeof sums.super_offsets);
+    for (int32_t block = 0; block < blocks; block++, entry += (size_t)tile->stride) {
+      int16_t weights[FT_GROUP_ROWS][FT_BLOCK_COLUMNS];
+      unpack_block(matrix->layout, format->zero, next, weights);
+      add_block(tile, entry, &scales, floats, block, weights, &sums);
+      next += format->block_bytes;
     }
+    if (!floats) add_super(tile->rows, &scales, &sums);
   }
   for (int32_t x = 0; x < tile->rows; x++) {
-    memcpy(out + (size_t)x * out_stride, totals[x], (size_t)valid_rows * sizeof(float));
+    for (int32_t row = 0; row < target->valid; row++) {
+      target->out[(size_t)x * out_stride + (size_t)row] =
+          sums.products[x][row] + sums.offsets[x][row];
+    }
   }
 }

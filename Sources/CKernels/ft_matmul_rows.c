@@ -79,24 +79,48 @@ static void dequantize_chunk(const ft_matrix *matrix, int32_t group, int32_t fir
   }
 }
 
-void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
-                    float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
-                    void *scratch) {
-  rows_scratch *own = scratch;
+/// Multiplies a full group without a converted copy of its weights, if the type and batch allow it.
+static bool multiply_directly(const ft_matrix *matrix, const ft_activations *activations,
+                              int32_t batch, int32_t group, rows_scratch *scratch) {
+#if FT_HAS_X86
+  if (ft_isa_current() == FT_ISA_PORTABLE || batch > FT_ROWS_DIRECT_BATCH ||
+      ft_valid_rows(matrix, group) < FT_GROUP_ROWS) {
+    return false;
+  }
+  const uint8_t *source =
+      (const uint8_t *)matrix->data +
+      (size_t)group * FT_GROUP_ROWS * (matrix->bytes / (size_t)matrix->rows);
+  return ft_rows_direct_avx2(matrix->type, source, matrix->columns, activations->source,
+                             activations->source_stride, batch, &scratch->lanes[0][0][0]);
+#else
+  (void)matrix, (void)activations, (void)batch, (void)group, (void)scratch;
+  return false;
+#endif
+}
+
+/// Multiplies a group a chunk of columns at a time.
+static void multiply_chunks(const ft_matrix *matrix, const ft_activations *activations,
+                            int32_t batch, int32_t group, rows_scratch *scratch) {
   ft_rows_kernel *accumulate = rows_kernel();
-  for (int32_t group = group_begin; group < group_end; group++) {
-    memset(own->lanes, 0, (size_t)batch * sizeof own->lanes[0]);
-    for (int32_t first = 0; first < matrix->columns; first += FT_ROWS_CHUNK) {
-      const int32_t left = matrix->columns - first;
-      const int32_t count = left < FT_ROWS_CHUNK ? left : FT_ROWS_CHUNK;
-      dequantize_chunk(matrix, group, first, count, own);
-      accumulate(own->weights[0], activations->source + first, activations->source_stride, batch,
-                 count, &own->lanes[0][0][0]);
-    }
-    const int32_t valid = ft_valid_rows(matrix, group);
-    for (int32_t b = 0; b < batch; b++) {
-      float *target = out + (size_t)b * out_stride + (size_t)group * FT_GROUP_ROWS;
-      for (int32_t row = 0; row < valid; row++) target[row] = sum_lanes(own->lanes[b][row]);
-    }
+  memset(scratch->lanes, 0, (size_t)batch * sizeof scratch->lanes[0]);
+  for (int32_t first = 0; first < matrix->columns; first += FT_ROWS_CHUNK) {
+    const int32_t left = matrix->columns - first;
+    const int32_t count = left < FT_ROWS_CHUNK ? left : FT_ROWS_CHUNK;
+    dequantize_chunk(matrix, group, first, count, scratch);
+    accumulate(scratch->weights[0], activations->source + first, activations->source_stride,
+               batch, count, &scratch->lanes[0][0][0]);
+  }
+}
+
+void ft_matmul_rows(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+                    int32_t group, float *out, size_t out_stride, void *scratch) {
+  rows_scratch *own = scratch;
+  if (!multiply_directly(matrix, activations, batch, group, own)) {
+    multiply_chunks(matrix, activations, batch, group, own);
+  }
+  const int32_t valid = ft_valid_rows(matrix, group);
+  for (int32_t b = 0; b < batch; b++) {
+    float *target = out + (size_t)b * out_stride;
+    for (int32_t row = 0; row < valid; row++) target[row] = sum_lanes(own->lanes[b][row]);
   }
 }

@@ -38,6 +38,16 @@ static ft_header header_of_type(ft_type type) {
   }
 }
 
+static int32_t zero_of_type(ft_type type) {
+  switch (type) {
+    case FT_TYPE_Q4_0: return 8;
+    case FT_TYPE_Q5_0: return 16;
+    case FT_TYPE_Q6_K:
+    case FT_TYPE_Q3_K: return FT_INT6_ZERO;
+    default: return 0;
+  }
+}
+
 static int32_t vectors_of_layout(ft_layout layout) {
   switch (layout) {
     case FT_LAYOUT_INT4: return 4;
@@ -53,7 +63,7 @@ ft_format ft_matrix_format(const ft_matrix *matrix) {
   if (matrix->layout == FT_LAYOUT_ROWS || matrix->layout == FT_LAYOUT_NONE) return format;
   const int32_t blocks = matrix->columns / FT_BLOCK_COLUMNS;
   format.header = header_of_type(matrix->type);
-  format.zero = matrix->type == FT_TYPE_Q5_0 ? 16 : 8;
+  format.zero = zero_of_type(matrix->type);
   format.block_bytes = vectors_of_layout(matrix->layout) * FT_VECTOR_BYTES;
   format.full_supers = blocks / FT_SUPER_BLOCKS;
   format.tail_blocks = blocks % FT_SUPER_BLOCKS;

@@ -19,11 +19,22 @@
 //         vector 4 v + i                                                                 192 bytes
 //   INT8  8 vectors of signed bytes                                                      256 bytes
 //
-// Scales are integers under one float scale per row and super-block, so that a whole super-block
-// is summed exactly in 32-bit integers and the order of summation cannot matter:
+// The bits of a product. With w = q - zero, the signed integer that a quant stands for (zero is 8 in
+// Q4_0, 16 in Q5_0, 32 in INT6, otherwise 0), and with dot products over the 32 columns of a block
+// that are exact in 32 bits, every variant computes for a super-block, in ascending order of k,
 //
-//   output = sum over activation groups of
-//            (scale[r] * sum_k s[k][r] q a + offset_scale[r] * sum_k m[k][r] sum(a)) * a_scale
+//   u[r] = sum over its blocks k of a_scale[k] * (s[k][r] * dot(w[k][r], a[k]))
+//   v[r] = sum over its blocks k of m[k][r] * a_offset[k]                         K and AFFINE only
+//
+// where s * dot is exact in 32 bits too, m is an integer, and a_offset[k] = a_scale[k] * sum(a[k]).
+// In SIXTEEN, s belongs to 16 columns: s0 * dot0 + s1 * dot1. Then, super-block by super-block,
+//
+//   products[r] += scale[r] * u[r]
+//   offsets[r]  += offset_scale[r] * v[r]
+//   output[r]    = products[r] + offsets[r]
+//
+// FLOATS has no integers: products[r] += (scale[k][r] * a_scale[k]) * dot(w[k][r], a[k]).
+// Every operation on floats rounds once: no multiplication is fused with an addition.
 //
 // Header kinds (n = blocks of the super-block, all rows of a plane together):
 //   K        scale f16[8], offset f16[8], 6-bit s and m: low nibbles u8[8][8] (s low, m high),
@@ -34,8 +45,6 @@
 //   FLOATS   scale f16[n][8], one per block: no integer scale leaves room in 32 bits    16 n bytes
 // 12-bit numbers are signed, from -2047 to 2047: their top bytes i8[n][8], then their low nibbles
 // u8[n][4], byte i holding those of rows i (low nibble) and i + 4 (high nibble).
-//
-// 32-bit sums hold: 32 columns x 31 x 127 x 2047 x 8 blocks = 2.063e9 < 2^31 (INT5, the worst).
 
 #include <stddef.h>
 #include <stdint.h>
@@ -51,22 +60,13 @@
 #define FT_SCALE12_BYTES 12   // 8 scales of 12 bits
 #define FT_INT6_ZERO 32       // INT6 stores q + 32
 
-/// Columns that share one activation scale: 32, 64, 128 or 256. Smaller groups round less and flush
-/// the integer sums to float more often.
-#define FT_ACTIVATION_GROUP 32
-#define FT_GROUP_BLOCKS (FT_ACTIVATION_GROUP / FT_BLOCK_COLUMNS)
-#define FT_GROUPS_PER_SUPER (FT_SUPER_COLUMNS / FT_ACTIVATION_GROUP)
-#define FT_GROUP_PAIRS ((FT_GROUP_BLOCKS + 1) / 2)
-_Static_assert(FT_GROUP_BLOCKS >= 1 && FT_SUPER_BLOCKS % FT_GROUP_BLOCKS == 0,
-               "activation groups are 32, 64, 128 or 256 columns");
+/// Activation rows that lie interleaved and that one pass over the weights serves, at most. Wide
+/// tiles unpack weights less often; beyond 64 rows there is nothing left to gain.
+#define FT_TILE_ROWS 64
 
-/// Activation rows that lie interleaved and that one pass over the weights serves.
-#define FT_TILE_ROWS 16
-
-/// int16 sums per activation group and row: one per 32 columns, then a pair per 16 columns that
-/// takes the zero off INT6 products inside 16-bit lanes: -32 times the sum of the columns 0 and 1
-/// of every four, and of the columns 2 and 3.
-#define FT_GROUP_SUMS (5 * FT_GROUP_BLOCKS)
+/// Sums that take the zero off products of unsigned quants are multiplied with minus this in
+/// advance: Q4_0 needs them as they are, the others shifted left.
+#define FT_ZERO_STEP 8
 
 typedef enum ft_header {
   FT_HEADER_NONE,
@@ -80,7 +80,7 @@ typedef enum ft_header {
 /// What the kernels need to know of a packed matrix.
 typedef struct ft_format {
   ft_header header;
-  int32_t zero;          // SCALED: the quantised value that stands for 0
+  int32_t zero;          // the quant that stands for 0; 0 where offsets say so
   int32_t block_bytes;
   int32_t full_supers;   // super-blocks of 256 columns in a group
   int32_t tail_blocks;   // blocks of the last, shorter super-block, or 0
@@ -103,18 +103,23 @@ static inline size_t ft_header_bytes(ft_header header, int32_t blocks) {
   return 0;
 }
 
-// Activations. Rows are dealt into tiles of `tile_rows` <= 16 of near-equal width, so that the
+// Activations. Rows are dealt into tiles of `tile_rows` <= 64 of near-equal width, so that the
 // passes of a batch of `capacity` rows are near-equal too. Inside a tile:
-//   values  [block][tile_rows][32] int8, in -127...127
-//   scales  [group][tile_rows] float
-//   sums    [group][tile_rows][FT_GROUP_SUMS] int16; blocks that do not exist count 0
+//   values   [block][tile_rows][32] int8, in -127...127
+//   scales   [block][tile_rows] float
+//   offsets  [block][tile_rows] float: scale times the sum of the values
+// and sums of the values that take zeros off, for 32-bit lanes
+//   zeros        [block][tile_rows] int32: -FT_ZERO_STEP times the sum of the 32 columns
+//   half_zeros   [block][tile_rows][2] int32: -FT_INT6_ZERO times the sum of each 16 columns
+// and, for pairs of 16-bit lanes that hold the columns 0 and 1 of every four, and 2 and 3,
+//   pair_zeros   [block][tile_rows][2] int16: -FT_ZERO_STEP times the sums over the 32 columns
+//   half_pairs   [block][tile_rows][2][2] int16: -FT_INT6_ZERO times the sums over each 16 columns
 
 /// Shape of the prepared activations of `columns` columns and `capacity` rows.
 typedef struct ft_tiling {
   int32_t tile_rows;
   int32_t tiles;
-  int32_t blocks;  // of 32 columns
-  int32_t groups;  // of FT_ACTIVATION_GROUP columns, the last possibly shorter
+  int32_t blocks;  // of 32 columns, the last possibly shorter
 } ft_tiling;
 
 static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) {
@@ -122,7 +127,6 @@ static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) 
   tiling.tiles = (capacity + FT_TILE_ROWS - 1) / FT_TILE_ROWS;
   tiling.tile_rows = (capacity + tiling.tiles - 1) / tiling.tiles;
   tiling.blocks = (columns + FT_BLOCK_COLUMNS - 1) / FT_BLOCK_COLUMNS;
-  tiling.groups = (tiling.blocks + FT_GROUP_BLOCKS - 1) / FT_GROUP_BLOCKS;
   return tiling;
 }
 
@@ -130,18 +134,26 @@ static inline ft_tiling ft_activation_tiling(int32_t columns, int32_t capacity) 
 typedef struct ft_tile {
   const int8_t *values;
   const float *scales;
-  const int16_t *sums;
+  const float *offsets;
+  const int32_t *zeros;
+  const int32_t *half_zeros;
+  const int16_t *pair_zeros;
+  const int16_t *half_pairs;
   int32_t rows;
   int32_t stride;  // rows the tile is laid out for
 } ft_tile;
 
 static inline ft_tile ft_activation_tile(const ft_activations *activations, ft_tiling tiling,
                                          int32_t index, int32_t rows) {
-  const size_t first = (size_t)index * (size_t)tiling.tile_rows;
+  const size_t first = (size_t)index * (size_t)tiling.tile_rows * (size_t)tiling.blocks;
   ft_tile tile;
-  tile.values = activations->values + first * (size_t)tiling.blocks * FT_BLOCK_COLUMNS;
-  tile.scales = activations->scales + first * (size_t)tiling.groups;
-  tile.sums = activations->sums + first * (size_t)tiling.groups * FT_GROUP_SUMS;
+  tile.values = activations->values + first * FT_BLOCK_COLUMNS;
+  tile.scales = activations->scales + first;
+  tile.offsets = activations->offsets + first;
+  tile.zeros = activations->zeros + first;
+  tile.half_zeros = activations->half_zeros + first * 2;
+  tile.pair_zeros = activations->pair_zeros + first * 2;
+  tile.half_pairs = activations->half_pairs + first * 4;
   tile.rows = rows;
   tile.stride = tiling.tile_rows;
   return tile;

@@ -3,13 +3,17 @@ import Foundation
 /// A file that appears under its name only when it is complete: it is written under a temporary
 /// name in the same folder, flushed to disk, then renamed. Dropped without `commit()`, it leaves
 /// nothing behind.
-final class AtomicFile {
-  let path: String
+public final class AtomicFile {
+  /// Name that the file will have.
+  public let path: String
   private let temporaryPath: String
   private var descriptor: Int32
-  private(set) var bytesWritten = 0
+  /// Bytes written so far.
+  public private(set) var bytesWritten = 0
 
-  init(path: String) throws(CheckpointError) {
+  /// Creates the temporary file.
+  /// - Throws: `CheckpointError` if the folder cannot be written to.
+  public init(path: String) throws(CheckpointError) {
     self.path = path
     let folder = (path as NSString).deletingLastPathComponent
     let name = (path as NSString).lastPathComponent
@@ -25,7 +29,8 @@ final class AtomicFile {
     unlink(temporaryPath)
   }
 
-  func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
+  /// Appends bytes.
+  public func write(_ bytes: UnsafeRawBufferPointer) throws(CheckpointError) {
     do {
       try writeAll(bytes, to: descriptor)
     } catch {
@@ -34,7 +39,8 @@ final class AtomicFile {
     bytesWritten += bytes.count
   }
 
-  func write(_ bytes: [UInt8]) throws(CheckpointError) {
+  /// Appends bytes.
+  public func write(_ bytes: [UInt8]) throws(CheckpointError) {
     // A typed throw does not pass through `withUnsafeBytes` of Array.
     let result: Result<Void, CheckpointError> = bytes.withUnsafeBytes { buffer in
       Result { () throws(CheckpointError) in try write(buffer) }
@@ -43,13 +49,13 @@ final class AtomicFile {
   }
 
   /// Writes zeros up to the next multiple of `alignment`.
-  func pad(to alignment: Int) throws(CheckpointError) {
+  public func pad(to alignment: Int) throws(CheckpointError) {
     let partial = bytesWritten % alignment
     if partial > 0 { try write([UInt8](repeating: 0, count: alignment - partial)) }
   }
 
   /// Makes the file visible under its name, replacing what was there.
-  func commit() throws(CheckpointError) {
+  public func commit() throws(CheckpointError) {
     guard fsync(descriptor) == 0 else { throw failure("cannot be flushed to disk") }
     guard rename(temporaryPath, path) == 0 else { throw failure("cannot be renamed into place") }
     close(descriptor)

@@ -24,7 +24,7 @@ struct ErrorReport {
       (status, message) = (ExitStatus.interrupted, nil)
     case let code as ExitCode:
       (status, message) = (code.rawValue, nil)
-    case is UsageError, is MethodError, SamplingError.invalidOption,
+    case is UsageError, is MethodError, is DraftModelError, SamplingError.invalidOption,
       GenerationError.invalidOption:
       let help = "foretoken \(command._commandName) --help"
       (status, message) = (ExitStatus.usage, "\(error)\n  See '\(help)' for more information.")

@@ -6,12 +6,14 @@ import CKernels
 public final class PackedMatrix: @unchecked Sendable {
   /// The kernels' description; lives as long as this object.
   public let matrix: UnsafeMutablePointer<ft_matrix>
-  private let storage: AlignedBuffer
+  private let storage: WeightMemory.Block
 
   /// Output values per row of activations.
   public var rows: Int { Int(matrix.pointee.rows) }
   /// Input values per row of activations.
   public var columns: Int { Int(matrix.pointee.columns) }
+  /// Whether products read the activations' floats; otherwise their quantised form alone.
+  public var readsFloats: Bool { matrix.pointee.layout == FT_LAYOUT_ROWS }
   /// Bytes of the packed form: what a pass over the matrix reads.
   public var bytes: Int { matrix.pointee.bytes }
 
@@ -21,12 +23,13 @@ public final class PackedMatrix: @unchecked Sendable {
   ///   - type: block format of `source`.
   ///   - reference: keep the file's rows and multiply with float activations: slow, and without
   ///     any rounding but the file's own.
+  ///   - memory: where the packed form goes; by default a region of its own.
   ///   - packed: called with each range of bytes of `source` that is not needed any more, so that a
   ///     mapped file does not stay in memory beside its packed copy.
   /// - Throws: `PackingError` if the shape or type does not fit, or memory is short.
   public init(
     type: ft_type, rows: Int, columns: Int, source: UnsafeRawBufferPointer, reference: Bool,
-    pool: WorkerPool, packed: (Range<Int>) -> Void = { _ in }
+    pool: WorkerPool, memory: WeightMemory? = nil, packed: (Range<Int>) -> Void = { _ in }
   ) throws(PackingError) {
     var plan = ft_matrix()
     guard let rows32 = Int32(exactly: rows), let columns32 = Int32(exactly: columns),
@@ -37,7 +40,9 @@ public final class PackedMatrix: @unchecked Sendable {
     guard source.count >= needed, let start = source.baseAddress else {
       throw .truncated(expected: needed, found: source.count)
     }
-    do { storage = try AlignedBuffer(count: plan.bytes) } catch { throw .memory(error) }
+    do {
+      storage = try (memory ?? WeightMemory(regionBytes: plan.bytes)).allocate(plan.bytes)
+    } catch { throw .memory(error) }
     plan.data = UnsafeRawPointer(storage.base)
     matrix = .allocate(capacity: 1)
     matrix.initialize(to: plan)

@@ -44,11 +44,20 @@ public final class WorkerPool: @unchecked Sendable {
     }
   }
 
-  /// Threads to use unless told otherwise: the processors this process may run on, hyper-threads
-  /// not counted where the system tells.
+  /// Items of work done so far by a worker that they were not dealt to.
+  public var stolenItems: Int { Int(ft_pool_stolen(pool)) }
+
+  /// Makes a worker late for every stage, as a busy machine would: for tests of what the others do
+  /// then. 0 ends it.
+  public func delay(worker: Int, microseconds: Int) {
+    ft_pool_delay(pool, Int32(clamping: worker), Int32(clamping: microseconds))
+  }
+
+  /// Threads to use unless told otherwise: the processors this process may run on (affinity and
+  /// container quota counted), hyper-threads not counted where the system tells.
   public static var defaultWorkers: Int {
-    let online = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-    return max(1, min(physicalCores ?? online, online, 256))
+    let available = Int(ft_available_processors())
+    return max(1, min(physicalCores ?? available, available, 256))
   }
 
   /// Physical cores as Linux lists them, nil elsewhere.

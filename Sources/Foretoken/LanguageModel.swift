@@ -27,15 +27,20 @@ public final class LanguageModel: Sendable {
     public var context: Int?
     /// Float activations and the file's own weight blocks: slow, for comparison.
     public var reference: Bool
+    /// A smaller model of the same vocabulary, loaded beside this one to draft for it
+    /// (`--speculate draft-model`): alias, path or hub id; nil for none.
+    public var draft: String?
 
     /// Loads with what suits this machine, unless told otherwise.
     public init(
-      threads: Int? = nil, kv: KVType = .f16, context: Int? = nil, reference: Bool = false
+      threads: Int? = nil, kv: KVType = .f16, context: Int? = nil, reference: Bool = false,
+      draft: String? = nil
     ) {
       self.threads = threads
       self.kv = kv
       self.context = context
       self.reference = reference
+      self.draft = draft
     }
   }
 
@@ -91,15 +96,21 @@ public final class LanguageModel: Sendable {
     progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
   ) async throws -> LanguageModel {
     let found = try await store.pull(reference) { progress(.pulling($0)) }
-    return try await load(found.url, reference: reference, options: options, progress: progress)
+    return try await load(
+      found.url, reference: reference, options: options, store: store, progress: progress)
   }
 
   /// Loads the model of a GGUF file.
   /// - Parameters: as for `load(_:options:store:progress:)`.
   public static func load(
     _ url: URL, reference: String? = nil, options: LoadOptions = .init(),
+    store: ModelStore = ModelStore(),
     progress: @escaping @Sendable (LoadProgress) -> Void = { _ in }
   ) async throws -> LanguageModel {
+    let draftURL: URL? =
+      if let draft = options.draft {
+        try await store.pull(draft, progress: { progress(.pulling($0)) }).url
+      } else { nil }
     let clock = ContinuousClock()
     let start = clock.now
     let file = try GGUFFile(path: url.path(percentEncoded: false))
@@ -117,11 +128,34 @@ public final class LanguageModel: Sendable {
     }
     try checkContext(options.context, model.configuration)
     let tokenizer = try await loadedTokenizer
+    let curves = store.root.appending(path: "costs", directoryHint: .isDirectory)
+    let engine = try await executor.perform { _ in
+      try ForwardEngine(
+        model: model, threads: threads, kv: options.kv, contextLimit: options.context)
+    }
+    let (workers, contextLimit) = (engine.workers, engine.contextLimit)
+    var draftModel: DraftModel?
+    if let draftURL {
+      draftModel = try await executor.perform { isCancelled in
+        let file = try GGUFFile(path: draftURL.path(percentEncoded: false))
+        let small = try Transformer(file: file, threads: threads, reference: options.reference) {
+          if isCancelled() { throw CancellationError() }
+          progress(.packing($0))
+        }
+        return try DraftModel(
+          name: options.draft ?? draftURL.lastPathComponent,
+          engine: ForwardEngine(
+            model: small, workers: workers, kv: options.kv,
+            contextLimit: min(contextLimit, small.configuration.contextLength)),
+          tokenizer: Tokenizer(file), target: tokenizer,
+          costCurves: CostCurveStore(
+            folder: curves, key: CostCurveKey(file: draftURL, threads: threads, kv: options.kv)))
+      }
+    }
     let generator = try Generator(
-      engine: try await executor.perform { _ in
-        try ForwardEngine(
-          model: model, threads: threads, kv: options.kv, contextLimit: options.context)
-      }, tokenizer: tokenizer, executor: executor)
+      engine: engine, tokenizer: tokenizer, executor: executor, draftModel: draftModel,
+      costCurves: CostCurveStore(
+        folder: curves, key: CostCurveKey(file: url, threads: threads, kv: options.kv)))
     return LanguageModel(
       reference: reference ?? url.lastPathComponent, url: url, tokenizer: tokenizer,
       generator: generator, loadTime: start.duration(to: clock.now))

@@ -21,6 +21,10 @@ struct LayerWeights: Sendable {
   var up: PackedMatrix
   var down: PackedMatrix
   var postFeedForwardNorm: FloatVector?
+
+  var matrices: [PackedMatrix] { [query, key, value, attentionOutput, gate, up, down] }
+  /// The products of the attention's input.
+  var projections: [PackedMatrix] { [query, key, value] }
 }
 
 /// All weights of a decoder.
@@ -31,14 +35,10 @@ struct DecoderWeights: Sendable {
   let outputNorm: FloatVector
   let head: PackedMatrix
 
-  var bytes: Int {
-    layers.reduce(head.bytes) { sum, layer in
-      sum
-        + [
-          layer.query, layer.key, layer.value, layer.attentionOutput, layer.gate, layer.up,
-          layer.down,
-        ].reduce(0) { $0 + $1.bytes }
-    }
+  var bytes: Int { layers.reduce(head.bytes) { $0 + $1.matrices.reduce(0) { $0 + $1.bytes } } }
+
+  var layerMultiplyAdds: Int {
+    layers.reduce(0) { $0 + $1.matrices.reduce(0) { $0 + $1.rows * $1.columns } }
   }
 }
 
@@ -47,6 +47,7 @@ struct WeightLoader {
   let file: GGUFFile
   let pool: WorkerPool
   let reference: Bool
+  let memory = WeightMemory()
   let progress: (Int) throws -> Void
 
   func matrix(_ name: String, rows: Int, columns: Int) throws -> PackedMatrix {
@@ -60,7 +61,8 @@ struct WeightLoader {
     let source = try file.bytes(of: tensor)
     do {
       let matrix = try PackedMatrix(
-        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool
+        type: type, rows: rows, columns: columns, source: source, reference: reference, pool: pool,
+        memory: memory
       ) { done in
         // Rows of a tied embedding that are looked up later come back from the file one by one.
         let start = tensor.range.lowerBound

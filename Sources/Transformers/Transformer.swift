@@ -43,6 +43,9 @@ public final class Transformer: Sendable {
   /// Bytes of packed weights that one plain decoding step reads.
   public var weightBytes: Int { weights.bytes }
 
+  /// Multiply-adds with weights that one row of a pass costs, the vocabulary's matrix not counted.
+  public var layerMultiplyAdds: Int { weights.layerMultiplyAdds }
+
   /// The token's row of the embedding matrix, scaled as the architecture does: [hiddenSize].
   ///
   /// - Throws: `ForwardError` if the token is not in the vocabulary.

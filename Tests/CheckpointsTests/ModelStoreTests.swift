@@ -293,6 +293,23 @@ import Testing
     #expect(throws: StoreError.self) { try store.resolve("file://elsewhere/a.gguf") }
   }
 
+  @Test(
+    "short and misspelt names suggest the models that begin like them",
+    arguments: [
+      ("gema", ["gemma3-270m"]), ("Smol", ["smollm2-135m"]), ("smolm", ["smollm2-135m"]),
+      ("qwem", ["qwen2.5-coder-0.5b", "qwen2.5-coder-1.5b"]), ("whsper", ["whisper-base"]),
+      ("x", []), ("phi", []), ("llama", []), ("my-model", []),
+    ])
+  func suggestions(name: String, expected: [String]) throws {
+    let root = try TemporaryFolder()
+    let error = #expect(throws: StoreError.self) { try ModelStore(root: root.url).resolve(name) }
+    guard case .unknownModel(_, let suggestions, _) = error else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(suggestions.sorted() == expected)
+  }
+
   @Test("the catalogue agrees with itself: parts add up, names are unique, checksums well formed")
   func catalogue() {
     #expect(Catalogue.model(Catalogue.defaultAlias) != nil)

@@ -1,4 +1,5 @@
 import Checkpoints
+import Foretoken
 import Foundation
 import Testing
 
@@ -148,11 +149,11 @@ struct ModelCommandTests {
   @Test("methods lists the catalogue and filters it")
   func methods() async throws {
     let all = try object(try await ForetokenProcess.run("methods", "--json"))
-    #expect((all["methods"] as? [Any])?.count == 50)
-    let planned = try object(
+    #expect((all["methods"] as? [Any])?.count == MethodRegistry.all.count)
+    let available = try object(
       try await ForetokenProcess.run(
-        "methods", "--json", "--status", "planned", "--area", "drafters"))
-    let list = try #require(planned["methods"] as? [[String: Any]])
+        "methods", "--json", "--status", "available", "--area", "drafters"))
+    let list = try #require(available["methods"] as? [[String: Any]])
     #expect(!list.isEmpty)
     #expect(list.allSatisfy { $0["area"] as? String == "drafters" })
     let one = try object(try await ForetokenProcess.run("methods", "1", "--json"))

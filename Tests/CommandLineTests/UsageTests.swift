@@ -6,7 +6,7 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
-    ["bench", "model"], ["bench", "kernels"],
+    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["race"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -44,14 +44,35 @@ struct UsageTests {
     ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
     ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],
     ["run", "x", "--kv", "f8"], ["run", "x", "--threads", "0"], ["run", "x", "--context", "0"],
+    ["run", "x", "--prediction", "draft.txt"], ["run", "x", "--draft-memory", "table"],
     ["run", "x", "--speculate", "no-such-method"], ["run", "x", "--decode", "no-such-method"],
     ["run", "x", "--stop", ""], ["run", "x", "--logit-bias", "five"], ["run", "x", "--seed", "-1"],
     ["run", "x", "--prefill-chunk", "0"], ["run", "x", "--raw", "--system", "y"],
     ["run", "x", "--logprobs", "3"], ["run", "x", "--json", "--logprobs", "101"],
-    ["run", "x", "y"],
+    ["run", "x", "y"], ["run", "x", "--verify", "greedy", "--temperature", "0.8"],
+    ["run", "x", "--verify", "perhaps"], ["run", "x", "--max-draft", "0"],
+    ["run", "x", "--max-draft", "100000"], ["run", "x", "--planner", "maybe"],
+    ["run", "x", "--speculate", "none", "--max-draft", "4"],
+    ["run", "x", "--speculate", "none", "--planner", "off"],
+    ["run", "x", "--json", "--show-drafts"], ["run", "x", "--n", "0"], ["run", "x", "--n", "2"],
+    ["run", "x", "--n", "3", "--best-of", "2", "--temperature", "1"],
+    ["chat", "--verify", "greedy", "--temperature", "0.8"],
+    ["race", "x", "--between", "copy"], ["race", "x", "--between", "copy,no-such-method"],
+    ["race", "x", "--between", "copy,none", "--speculate", "copy"],
+    ["race", "x", "--repeats", "0"], ["bench", "spec"],
+    ["bench", "spec", "--humaneval", "--methods", "none"],
+    ["bench", "spec", "--humaneval", "--methods", "no-such-method"],
+    ["bench", "spec", "--humaneval", "--temperatures", "warm"],
+    ["bench", "spec", "--humaneval", "--limit", "0"],
+    ["bench", "spec", "--humaneval", "--verify", "greedy", "--temperatures", "0,1"],
     ["methods", "no-such-method"], ["methods", "--area", "nowhere"], ["inspect", "--frobnicate"],
     ["tokenize", "--decode", "hello"], ["bench", "model", "--repeats", "0"],
-    ["bench", "kernels", "--threads", "1000"], ["models", "extra"],
+    ["bench", "kernels", "--threads", "1000"], ["bench", "kernels", "--shapes", "3"],
+    ["bench", "kernels", "--shapes", "8x33", "--formats", "Q4_K"],
+    ["bench", "kernels", "--formats", "Q9"], ["bench", "kernels", "--batches", "0"],
+    ["bench", "model", "--at", "-1"], ["bench", "model", "--rows", "513"],
+    ["bench", "model", "--context", "100"], ["bench", "model", "--prefill", "0"],
+    ["models", "extra"],
   ]
 
   @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)
@@ -78,6 +99,21 @@ struct UsageTests {
     }
   }
 
+  @Test("the error for an impossible combination names the way out")
+  func combinations() async throws {
+    let verify = try await ForetokenProcess.run(
+      "run", "x", "--verify", "greedy", "--temperature", "0.8")
+    #expect(verify.error.contains("--verify coupled or rejection"))
+    let samples = try await ForetokenProcess.run("run", "x", "--n", "2")
+    #expect(samples.error.contains("give --temperature"))
+    let drafts = try await ForetokenProcess.run(
+      "run", "x", "--speculate", "none", "--max-draft", "4")
+    #expect(drafts.error.contains("drop one of them"))
+    let race = try await ForetokenProcess.run(
+      "race", "x", "--between", "copy,none", "--speculate", "copy")
+    #expect(race.error.contains("drop one of them"))
+  }
+
   @Test("a wrong model name suggests the right one")
   func unknownModel() async throws {
     let outcome = try await ForetokenProcess.run("run", "x", "--model", "smolm2-135m")
@@ -101,7 +137,7 @@ struct UsageTests {
   func completions(_ shell: String) async throws {
     let outcome = try await ForetokenProcess.run("--generate-completion-script", shell)
     #expect(outcome.status == 0)
-    for command in ["run", "chat", "pull", "inspect", "methods"] {
+    for command in ["run", "chat", "race", "pull", "inspect", "methods"] {
       #expect(outcome.text.contains(command))
     }
   }

@@ -376,6 +376,12 @@ text {# c #} more
 {{ zzz|tojson }}
 ---
 {{ {[1]: 2} }}
+---
+{{ none|map('upper')|list }} {{ 0|rejectattr('a')|list }} {{ gone|map(attribute='a')|join }} {{ false|select('odd')|list }}
+---
+{{ 5|map('upper')|list }}
+---
+{{ none|join }}
 '''
 
 LEXICAL_ERRORS = ["{{ name", "{% if yes %}A", "{% endif %}", "{{ name | nofilter }}", "{{ 1 + }}",
@@ -383,26 +389,32 @@ LEXICAL_ERRORS = ["{{ name", "{% if yes %}A", "{% endif %}", "{{ name | nofilter
                   "{{ a is notest }}", "{% for x words %}{% endfor %}", "{% else %}",
                   "{% set 1 = 2 %}", "{{ ] }}", "{{ a b }}", "{% break %}"]
 
-cases = []
-templates = [t for t in T.strip("\n").split("\n---\n")]
-templates += ["trailing newline\n", "two newlines\n\n", "windows\r\nlines\r\n{% if yes %}\r\nA\r\n{% endif %}\r\n",
-              "tab\t{% if yes %}\n\tx\t{% endif %}\n", "  {% if yes %}a{% endif %}  {% if yes %}\nb{% endif %}",
-              "{{ '}}' }} {{ '%}' }} {% set a = '%}' %}{{ a }}", "{{ {'a': {'b': 1}}['a']['b'] }}{{ {} }}",
-              "{{- ' x ' -}}  y", "a {#- c #} b", "{%- if yes +%}\nA\n{%- endif %}\nB", "{{ 1 -}}  \n {{- 2 }}", "x\n{{ name }}\n"]
-for template in templates + LEXICAL_ERRORS:
-    case = {"template": template}
-    try:
-        case["expected"] = env.from_string(template).render(**V)
-    except Raised as error:
-        case["raises"] = str(error)
-    except (jinja2.TemplateSyntaxError, SyntaxError):
-        case["fails"] = "syntax"
-    except Exception:
-        case["fails"] = "evaluation"
-    cases.append(case)
 
-with open("jinja_cases.json", "w") as file:
-    json.dump({"source": f"Python jinja2 {jinja2.__version__}, trim_blocks, lstrip_blocks",
-               "now": int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp()),
-               "variables": V, "cases": cases}, file, ensure_ascii=False, indent=1)
-print(len(cases), "cases,", sum("fails" in c for c in cases), "failing")
+def main():
+    cases = []
+    templates = [t for t in T.strip("\n").split("\n---\n")]
+    templates += ["trailing newline\n", "two newlines\n\n", "windows\r\nlines\r\n{% if yes %}\r\nA\r\n{% endif %}\r\n",
+                  "tab\t{% if yes %}\n\tx\t{% endif %}\n", "  {% if yes %}a{% endif %}  {% if yes %}\nb{% endif %}",
+                  "{{ '}}' }} {{ '%}' }} {% set a = '%}' %}{{ a }}", "{{ {'a': {'b': 1}}['a']['b'] }}{{ {} }}",
+                  "{{- ' x ' -}}  y", "a {#- c #} b", "{%- if yes +%}\nA\n{%- endif %}\nB", "{{ 1 -}}  \n {{- 2 }}", "x\n{{ name }}\n"]
+    for template in templates + LEXICAL_ERRORS:
+        case = {"template": template}
+        try:
+            case["expected"] = env.from_string(template).render(**V)
+        except Raised as error:
+            case["raises"] = str(error)
+        except (jinja2.TemplateSyntaxError, SyntaxError):
+            case["fails"] = "syntax"
+        except Exception:
+            case["fails"] = "evaluation"
+        cases.append(case)
+
+    with open("jinja_cases.json", "w") as file:
+        json.dump({"source": f"Python jinja2 {jinja2.__version__}, trim_blocks, lstrip_blocks",
+                   "now": int(NOW.replace(tzinfo=datetime.timezone.utc).timestamp()),
+                   "variables": V, "cases": cases}, file, ensure_ascii=False, indent=1)
+    print(len(cases), "cases,", sum("fails" in c for c in cases), "failing")
+
+
+if __name__ == "__main__":
+    main()

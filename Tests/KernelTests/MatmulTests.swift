@@ -193,6 +193,28 @@ struct MatmulTests {
   }
 
   @Test(
+    "every number of rows and blocks gives what the portable kernels give",
+    arguments: TensorType.all, availableISAs)
+  func everySmallShape(type: TensorType, isa: UInt32) throws {
+    var generator = SeededGenerator(seed: 16)
+    // Among these are matrices whose last byte is the last before the guard page, and every number
+    // of groups that a kernel of several at a time may be left with.
+    for rows in [1, 7, 8, 9, 16, 17, 24, 33, 40] {
+      for blocks in [1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17] {
+        let packed = try matrix(type, rows: rows, blocks: blocks, seed: UInt64(rows * blocks))
+        let batch = 1 + (rows + blocks) % 10
+        let x = randomActivations(batch * packed.columns, using: &generator)
+        let results = try [FT_ISA_PORTABLE.rawValue, isa].map { isa in
+          try #require(ft_isa_force(ft_isa(rawValue: isa)))
+          defer { ft_isa_unforce() }
+          return try packed.multiply(x, batch: batch).bits
+        }
+        #expect(results[0] == results[1], "\(rows) rows, \(blocks) blocks, batch \(batch)")
+      }
+    }
+  }
+
+  @Test(
     "the largest quants and activations do not overflow",
     arguments: TensorType.integer, availableISAs)
   func extremes(type: TensorType, isa: UInt32) throws {

@@ -176,6 +176,28 @@ final class PackedMatrix {
     }
   }
 
+  /// [batch, 8 * groups.count] outputs of chosen groups, computed in two calls.
+  func multiply(_ x: [Float], batch: Int, groups: [Int], split: Int) throws -> [Float] {
+    let input = try GuardedBuffer(bytes: 4 * x.count)
+    let floats = input.pointer.assumingMemoryBound(to: Float.self)
+    floats.update(from: x, count: x.count)
+    let memory = try GuardedBuffer(bytes: ft_activations_bytes(Int32(columns), Int32(batch)))
+    var activations = ft_activations()
+    ft_activations_init(&activations, memory.pointer, Int32(columns), Int32(batch))
+    ft_activations_quantize(&activations, floats, columns, 0, Int32(batch))
+    let width = 8 * groups.count
+    let output = try GuardedBuffer(bytes: 4 * batch * width)
+    let out = output.bind(Float.self, count: batch * width)
+    out.update(repeating: Self.untouched)
+    let indices = groups.map { Int32($0) }
+    for (begin, end) in [(split, groups.count), (0, split)] {
+      ft_matmul_groups(
+        &matrix, &activations, Int32(batch), out.baseAddress, width, indices, Int32(begin),
+        Int32(end), scratch.pointer)
+    }
+    return withExtendedLifetime((input, memory)) { Array(out) }
+  }
+
   private func multiply(
     _ activations: inout ft_activations, batch: Int, splits: [Int], stride: Int
   ) throws -> [Float] {

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Matrix plans")
 struct MatrixPlanTests {
-  @Test("packed sizes stay within 5 % of the file's", arguments: TensorType.integer)
+  @Test("packed sizes stay within 5 % of the file's", arguments: TensorType.all)
   func packedSize(type: TensorType) {
     // Q3_K rides in the 6-bit layout and IQ4_NL in the 8-bit one: known and rare exceptions.
     let limit = ["Q3_K", "IQ4_NL"].contains(type.name) ? 1.95 : 1.05

@@ -61,6 +61,37 @@ struct ChatTemplateTests {
     }
   }
 
+  @Test(
+    "templates in the style of common models render whole conversations as Jinja2 does",
+    arguments: ["llama3", "mistral", "phi", "gemma", "qwen3"])
+  func styles(style: String) throws {
+    let table = try golden("template_styles")
+    let template = try ChatTemplate(source: #require(table["templates"]?[style]?.stringValue))
+    let conversations = try #require(table["conversations"]?.arrayValue)
+    let now = TemplateDate(secondsSince1970: try #require(table["now"]?.intValue))
+    let cases = try #require(table["cases"]?.arrayValue).filter { $0["style"] == .string(style) }
+    #expect(cases.count >= 26)
+    for example in cases {
+      let index = try #require(example["conversation"]?.intValue)
+      let messages = try #require(conversations[index].arrayValue)
+      let name: Comment = "\(style), conversation \(index)"
+      do {
+        let text = try template.render(
+          messages: messages.map { ChatMessage(fields: try #require($0.objectValue)) },
+          tools: example["tools"] == true ? table["tools"] : nil,
+          addGenerationPrompt: example["add_generation_prompt"] == true, bosToken: "<s>",
+          eosToken: "</s>", now: now)
+        #expect(example["rendered"] == .string(text), name)
+      } catch let error as ChatTemplateError {
+        switch error.kind {
+        case .evaluation: #expect(example["fails"] == "evaluation", name)
+        case .raised: #expect(example["raises"] == .string(error.message), name)
+        case .syntax, .limit: Issue.record("\(name): \(error)")
+        }
+      }
+    }
+  }
+
   @Test("a message with all its fields reaches the template")
   func messages() throws {
     let template = try ChatTemplate(

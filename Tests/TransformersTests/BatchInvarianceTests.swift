@@ -120,6 +120,32 @@ func forestMatchesSingles() throws {
   for row in expected.indices { #expect(bits(output.logits(row)) == expected[row], "row \(row)") }
 }
 
+@Test(
+  "work that others take from a late worker gives the same bits", arguments: [0, 1, 2], [2, 3, 5])
+func stealingDoesNotMatter(late: Int, threads: Int) throws {
+  guard late < threads else { return }
+  for synthetic in [SyntheticModel.variety[1], SyntheticModel.variety[5]] {
+    let model = try synthetic.load()
+    var random = SeededGenerator(seed: UInt64(late))
+    let prompt = random.tokens(300, vocabulary: synthetic.vocabulary)
+    let tokens = random.tokens(20, vocabulary: synthetic.vocabulary)
+    let parents = random.parents(20)
+    func run(threads: Int, late: Int?) throws -> [[UInt32]] {
+      let engine = try ForwardEngine(model: model, threads: threads, kv: .q8)
+      if let late { engine.workers.delay(worker: late, microseconds: 300) }
+      let cache = engine.makeCache()
+      var found = [bits(try engine.prefill(prompt, into: cache, chunk: 150).logits(0))]
+      var batch = ForwardBatch()
+      batch.append(tree: tokens, parents: parents, to: cache)
+      let output = try engine.forward(batch)
+      found += (0..<20).map { bits(output.logits($0)) }
+      if late != nil { #expect(engine.workers.stolenItems > 0, "something was taken") }
+      return found
+    }
+    #expect(try run(threads: threads, late: late) == run(threads: 1, late: nil))
+  }
+}
+
 @Test("a tree grown level by level is the tree run at once")
 func levelByLevel() throws {
   let model = try SyntheticModel(architecture: .qwen2).load()

@@ -178,3 +178,37 @@ func referenceAgrees() throws {
     #expect((error / spread).squareRoot() < 0.08, "\(synthetic.architecture) \(synthetic.type)")
   }
 }
+
+@Test("logits of candidates have the bits that they have in the whole vocabulary")
+func candidates() throws {
+  for synthetic in SyntheticModel.variety {
+    let engine = try makeEngine(synthetic)
+    let cache = engine.makeCache()
+    _ = try engine.prefill([3, 1, 4], into: cache)
+    var batch = ForwardBatch()
+    batch.append(tree: [9, 2, 6], parents: [-1, 0, 0], to: cache)
+    let whole = try engine.forward(batch)
+    let expected = (0..<3).map { bits(whole.logits($0)) }
+    for candidates: [Int32] in [[0], [130], [5, 6, 7, 8, 9, 40, 129], Array(0..<131), []] {
+      cache.rollback()
+      batch.removeAll()
+      batch.candidates = candidates
+      batch.append(tree: [9, 2, 6], parents: [-1, 0, 0], to: cache)
+      let some = try engine.forward(batch)
+      for row in 0..<3 {
+        #expect(bits(some.logits(row)) == candidates.map { expected[row][Int($0)] })
+      }
+    }
+    batch.candidates = nil
+    cache.rollback()
+    #expect(bits(try engine.forward(batch).logits(2)) == expected[2])
+    cache.rollback()
+    batch.candidates = [7, 7]
+    #expect(throws: ForwardError.badCandidates(7)) { try engine.forward(batch) }
+    batch.candidates = [-1]
+    #expect(throws: ForwardError.badCandidates(-1)) { try engine.forward(batch) }
+    batch.candidates = [131]
+    #expect(throws: ForwardError.unknownToken(131, vocabulary: 131)) { try engine.forward(batch) }
+    #expect(cache.pendingCount == 0)
+  }
+}

@@ -74,12 +74,16 @@ typedef struct ft_activations {
   size_t source_stride;  // in floats
   int8_t *values;
   float *scales;
-  int16_t *sums;
+  float *offsets;
+  int32_t *zeros;
+  int32_t *half_zeros;
+  int16_t *pair_zeros;
+  int16_t *half_pairs;
 } ft_activations;
 
-/// Rows lie interleaved in near-equal tiles of up to 16, as `capacity` divides: kernels run best if
+/// Rows lie interleaved in near-equal tiles of up to 64, as `capacity` divides: kernels run best if
 /// `capacity` is the number of rows that are multiplied together. Setting it anew for every pass
-/// costs nothing (`ft_activations_init` computes three pointers), and no value depends on it.
+/// costs nothing (`ft_activations_init` computes a few pointers), and no value depends on it.
 size_t ft_activations_bytes(int32_t columns, int32_t capacity);
 void ft_activations_init(ft_activations *activations, void *memory, int32_t columns,
                          int32_t capacity);
@@ -91,6 +95,17 @@ void ft_activations_init(ft_activations *activations, void *memory, int32_t colu
 void ft_activations_quantize(ft_activations *activations, const float *source,
                              size_t source_stride, int32_t row_begin, int32_t row_end);
 
+/// The same for the blocks [block_begin, block_end) of 32 columns only: several threads may share
+/// out the columns of few rows. Blocks of several rows lie together, so that threads that share out
+/// columns do not write to the same cache lines.
+void ft_activations_quantize_blocks(ft_activations *activations, const float *source,
+                                    size_t source_stride, int32_t row_begin, int32_t row_end,
+                                    int32_t block_begin, int32_t block_end);
+/// Blocks of 32 columns, the last possibly shorter.
+int32_t ft_activations_blocks(const ft_activations *activations);
+/// Rows that lie interleaved.
+int32_t ft_activations_tile_rows(const ft_activations *activations);
+
 /// out[r * out_stride + j] = sum over c of x[r, c] * W[j, c] for rows r in 0..<batch and output
 /// rows j of groups [group_begin, group_end). Every value has the same bits whatever the batch,
 /// the row's place in it, the group range and the alignment. Output columns beyond
@@ -100,5 +115,12 @@ void ft_activations_quantize(ft_activations *activations, const float *source,
 void ft_matmul(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
                float *out, size_t out_stride, int32_t group_begin, int32_t group_end,
                void *scratch);
+
+/// Products with a choice of groups: out[r * out_stride + 8 i + j] is output row 8 groups[i] + j for
+/// i in [begin, end), with the bits that ft_matmul gives it. Outputs beyond `matrix->rows` are not
+/// written; `groups` may come in any order.
+void ft_matmul_groups(const ft_matrix *matrix, const ft_activations *activations, int32_t batch,
+                      float *out, size_t out_stride, const int32_t *groups, int32_t begin,
+                      int32_t end, void *scratch);
 
 #endif

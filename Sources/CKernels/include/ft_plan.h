@@ -5,8 +5,9 @@
 #include "ft_pool.h"
 
 // A forward pass is a plan: a flat array of operations over numbered buffers, compiled in Swift and
-// run by the worker threads in one C call, with a barrier after each operation. A plan knows
-// nothing of how many rows it runs; rows, tokens, tree and pages come with each call.
+// run by the worker threads in one C call, each operation one stage of the pool (short ones are run
+// between two stages). A plan knows nothing of how many rows it runs; rows, tokens, tree and pages
+// come with each call.
 
 /// Slots (positions) in one page of key/value memory.
 #define FT_PAGE_SLOTS 64
@@ -14,7 +15,7 @@
 /// partial sums are merged span by span in order, whoever computes them.
 #define FT_SPAN 256
 /// Query lines (row, head) that one attention unit carries.
-#define FT_LINES 4
+#define FT_LINES 8
 
 typedef enum ft_kv_type { FT_KV_F32 = 0, FT_KV_F16 = 1, FT_KV_Q8 = 2 } ft_kv_type;
 
@@ -24,20 +25,25 @@ typedef enum ft_op_kind {
   FT_OP_NORM,             // RMSNorm of input, quantised into `activations` (and output, if any)
   FT_OP_QUANTIZE,         // input -> activations
   FT_OP_MATMUL,           // activations x matrices -> outputs, then the epilogue
-  FT_OP_STORE_KV,         // bias-free q|k|v: norms, rotation, scaling, write to the pages
   FT_OP_ATTENTION,        // tree-masked attention over the pages, input q -> output
   FT_OP_ATTENTION_MERGE,  // joins the spans' partial sums where the pass was split by spans
   FT_OP_NORM_ADD,         // output += RMSNorm(input)
   FT_OP_SELECT,           // rows that logits are asked for -> output
   FT_OP_COPY,             // input -> output (taps)
+  FT_OP_GATHER,           // moves candidates' logits from their groups to the front of output's rows
   FT_OP_KINDS
 } ft_op_kind;
+
+/// Counters of a profile: time on the clock by kind of operation, then the time that all workers
+/// together spent inside operations. What is missing from workers x clock was spent waiting.
+enum { FT_PROFILE_WORK = FT_OP_KINDS, FT_PROFILE_COUNTERS = FT_OP_KINDS + 1 };
 
 typedef enum ft_epilogue {
   FT_EPILOGUE_NONE = 0,
   FT_EPILOGUE_ADD,       // residual += product, but for skipped rows
   FT_EPILOGUE_SILU_GLU,  // outputs[0] = silu(outputs[0]) * outputs[1]
   FT_EPILOGUE_GELU_GLU,  // outputs[0] = gelu_tanh(outputs[0]) * outputs[1]
+  FT_EPILOGUE_STORE_KV,  // of q, k, v: norms, rotation, scaling, write of k and v to the pages
 } ft_epilogue;
 
 typedef enum ft_part { FT_PART_NONE = 0, FT_PART_ATTENTION, FT_PART_FEED_FORWARD } ft_part;
@@ -55,8 +61,9 @@ typedef struct ft_op {
   int32_t layer;
   ft_part part;         // which skip mask applies to the residual addition
   bool selected;        // runs over the selected rows only
+  bool candidates;      // FT_OP_MATMUL: only the row groups that hold candidates
   int32_t input;        // buffer
-  int32_t output;       // buffer, or -1
+  int32_t output;       // buffer, or -1: only the activations are needed
   int32_t columns;      // width of a row of `input`
   int32_t activations;  // index of the activations read or written
   int32_t matrix_count;
@@ -66,6 +73,7 @@ typedef struct ft_op {
   int32_t output_columns[3];   // first column written
   ft_epilogue epilogue;
   int32_t residual;            // buffer that FT_EPILOGUE_ADD adds to
+  int32_t quantized;           // activations that a GLU epilogue fills from outputs[0], or -1
   const float *weight;         // norm weights [columns]
   const float *query_norm;     // [head_dimension], or NULL
   const float *key_norm;
@@ -127,6 +135,10 @@ typedef struct ft_pass {
   int32_t sequence_count;
   const int32_t *selected;  // rows whose logits are asked for
   int32_t selected_count;
+  const int32_t *candidates;  // rows of the head that logits are asked for, ascending, each once
+  int32_t candidate_count;
+  const int32_t *candidate_groups;  // the groups of FT_GROUP_ROWS that hold them, the same
+  int32_t candidate_group_count;
   const float *embeddings;  // given rows
   const uint8_t *skip_attention;     // [layer, row_count] or NULL
   const uint8_t *skip_feed_forward;
@@ -134,10 +146,10 @@ typedef struct ft_pass {
   const size_t *strides;
   const ft_activations *activations;
   float *const *rope_tables;         // [rows, rope_dimension] each: cosines, then sines
-  float *partials;                   // [units, spans, FT_LINES, 2 + head_dimension]
+  float *partials;                   // [units, spans, FT_LINES, padded head + 16]
   size_t partial_capacity;           // in floats
   uint8_t *scratch;                  // [workers, ft_plan_scratch_bytes]
-  uint64_t *profile;                 // [FT_OP_KINDS] nanoseconds of worker 0, or NULL
+  uint64_t *profile;                 // [FT_PROFILE_COUNTERS] nanoseconds, or NULL
 } ft_pass;
 
 /// Scratch bytes that each worker needs.

@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/// Reads `bytes` bytes once, in order, as fast as the machine does, and returns a checksum so that
+/// Reads `bytes` bytes once, as fast as the machine does, and returns a checksum so that
 /// nothing is left out. The caller times it, one call per thread over a share of a buffer too
 /// large for the caches (256 MB or more): bytes / seconds is the read bandwidth that a kernel for
 /// one activation row can hope for.

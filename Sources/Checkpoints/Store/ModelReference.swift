@@ -46,17 +46,20 @@ enum ModelReference {
       return .inaccessible(path: reference, detail: "there is no such file or folder")
     }
     let aliases = store.catalogue.map(\.alias)
-    let near = aliases.map { (alias: $0, distance: distance(reference.lowercased(), $0)) }
+    let name = reference.lowercased()
+    let near = aliases.map { (alias: $0, distance: distances(name, $0)) }
       .filter { alias, distance in
-        distance <= max(2, alias.count / 3) || alias.hasPrefix(reference.lowercased())
+        distance.whole <= max(2, alias.count / 3)
+          || (distance.beginning <= name.count / 3 && alias.first == name.first)
       }
-      .sorted { $0.distance < $1.distance }
+      .sorted { $0.distance.whole < $1.distance.whole }
     return .unknownModel(
       reference, suggestions: near.prefix(2).map(\.alias), aliases: aliases)
   }
 
-  /// Levenshtein distance: the fewest insertions, deletions and replacements of characters.
-  private static func distance(_ left: String, _ right: String) -> Int {
+  /// Levenshtein distances, the fewest insertions, deletions and replacements of bytes: from `left`
+  /// to the whole of `right`, and to the nearest beginning of it (`gema` is one from `gemma3-270m`).
+  private static func distances(_ left: String, _ right: String) -> (whole: Int, beginning: Int) {
     let left = Array(left.utf8.prefix(100))
     let right = Array(right.utf8)
     var row = Array(0...right.count)
@@ -69,6 +72,6 @@ enum ModelReference {
         row[j + 1] = min(replaced, row[j] + 1, diagonal + 1)
       }
     }
-    return row[right.count]
+    return (row[right.count], row.min() ?? row[right.count])
   }
 }

@@ -5,6 +5,9 @@ struct ChatConversation {
   private let model: LanguageModel
   private let options: GenerationOptions
   private let showsStatistics: Bool
+  private let markup: DraftMarkup?
+  private let trace: TraceFile?
+  private var turnCount = 0
   private let input = ChatInput()
   private var instructions: String?
   private var session: ChatSession
@@ -12,11 +15,13 @@ struct ChatConversation {
 
   init(
     model: LanguageModel, options: GenerationOptions, transcript: ChatTranscript,
-    showsStatistics: Bool
+    showsStatistics: Bool, markup: DraftMarkup?, trace: TraceFile?
   ) {
     self.model = model
     self.options = options
     self.showsStatistics = showsStatistics
+    self.markup = markup
+    self.trace = trace
     instructions = transcript.instructions
     session = ChatSession(
       model, instructions: transcript.instructions, history: transcript.history, options: options)
@@ -54,7 +59,10 @@ struct ChatConversation {
   }
 
   private mutating func answer(_ question: String) async throws {
-    let output = RunOutput(streams: true)
+    let output = RunOutput(
+      streams: true, tokenizer: model.tokenizer, markup: markup, trace: trace,
+      generation: turnCount)
+    turnCount += 1
     let session = session
     do {
       try await Interrupts.cancelling {
@@ -67,7 +75,11 @@ struct ChatConversation {
     try output.endLine()
     guard let summary = output.summary else { return }
     if let remark = summary.finishReason.note { note("note: \(remark)") }
-    latest = RunResult(model: model, transcript: output.transcript, summary: summary).statistics
+    for line in output.legend { note(line) }
+    latest =
+      RunResult(
+        model: model, options: options, transcript: output.transcript, summary: summary
+      ).statistics
     if showsStatistics { showStatistics() }
     if input.isInteractive { try TextStream.output.writeLine() }
   }

@@ -45,13 +45,7 @@ struct ChatTranscript {
     let document: JSONValue = [
       "messages": .array(messages.map { .object($0.fields) })
     ]
-    let data = Data((document.serialized() + "\n").utf8)
-    let url = URL(filePath: (path as NSString).expandingTildeInPath)
-    do {
-      try data.write(to: url, options: .atomic)
-    } catch {
-      throw InputError(path, "cannot be written: \(error.localizedDescription)")
-    }
+    try OutputFile(path).write(document.serialized() + "\n")
   }
 
   private var messages: [ChatMessage] {

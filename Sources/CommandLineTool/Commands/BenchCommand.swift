@@ -4,7 +4,7 @@ import ArgumentParser
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure a model or the kernels on this machine.",
+    abstract: "Measure a model, the kernels or speculation on this machine.",
     discussion: """
       Run on an idle machine. Every figure is the median of several runs, with the spread beside \
       it.
@@ -12,7 +12,8 @@ struct BenchCommand: AsyncParsableCommand {
       EXAMPLES:
         foretoken bench model --model qwen2.5-coder-0.5b
         foretoken bench kernels --json
+        foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
       """,
-    subcommands: [BenchModelCommand.self, BenchKernelsCommand.self],
+    subcommands: [BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self],
     defaultSubcommand: BenchModelCommand.self)
 }

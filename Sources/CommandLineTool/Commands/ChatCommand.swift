@@ -14,6 +14,7 @@ struct ChatCommand: AsyncParsableCommand {
       EXAMPLES:
         foretoken chat
         foretoken chat --model qwen2.5-coder-0.5b --system "Answer in one sentence."
+        foretoken chat --speculate copy --show-drafts
         printf 'What is 2+2?\\nAnd doubled?\\n' | foretoken chat
       """)
 
@@ -35,6 +36,9 @@ struct ChatCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
   @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+  @OptionGroup(title: "Drafts") var drafts: DraftArguments
+
+  func validate() throws { try generation.check(with: sampling) }
 
   func run() async throws {
     var transcript = ChatTranscript(instructions: system)
@@ -45,10 +49,18 @@ struct ChatCommand: AsyncParsableCommand {
     let languageModel = try await Interrupts.cancelling { [model] in try await model.load() }
     // A model that cannot converse is refused now and not after the first question.
     _ = try languageModel.chatTemplate()
+    var options = generation.options(sampling: sampling.options)
+    options.prediction = try generation.predictionText()
+    let trace = try drafts.openTrace()
     var conversation = ChatConversation(
-      model: languageModel, options: generation.options(sampling: sampling.options),
-      transcript: transcript,
-      showsStatistics: stats)
-    try await conversation.run()
+      model: languageModel, options: options, transcript: transcript,
+      showsStatistics: stats, markup: drafts.markup, trace: trace)
+    do {
+      try await conversation.run()
+    } catch {
+      try? trace?.close()
+      throw error
+    }
+    try trace?.close()
   }
 }

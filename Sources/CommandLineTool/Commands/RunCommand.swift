@@ -18,25 +18,11 @@ struct RunCommand: AsyncParsableCommand {
         foretoken run "Summarise this letter:" --file letter.txt
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
+        foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
       """)
 
-  @Argument(help: ArgumentHelp("Text to answer or to continue; - for standard input."))
-  var prompt: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "Read the prompt, or what follows it, from a file; - for standard input. (default: none)",
-      valueName: "path"),
-    completion: .file())
-  var file: String?
-
-  @Option(
-    help: ArgumentHelp(
-      "System message: how to answer. (default: the chat template's own)", valueName: "text"))
-  var system: String?
-
-  @Flag(help: "Continue the text as it is, without the model's chat template.")
-  var raw = false
+  @OptionGroup var input: PromptArguments
 
   @Option(
     help: ArgumentHelp(
@@ -53,11 +39,10 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
   @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+  @OptionGroup(title: "Samples") var samples: SampleArguments
+  @OptionGroup(title: "Drafts") var drafts: DraftArguments
 
   func validate() throws {
-    if raw, system != nil {
-      throw ValidationError("--system needs the chat template, which --raw leaves out; drop one")
-    }
     if let logprobs {
       guard json else { throw ValidationError("--logprobs needs --json") }
       let limit = TokenLogProbabilities.maximumTop
@@ -65,41 +50,126 @@ struct RunCommand: AsyncParsableCommand {
         throw ValidationError("--logprobs is \(logprobs), expected 0 to \(limit)")
       }
     }
+    if json, drafts.showDrafts {
+      throw ValidationError(
+        "--show-drafts marks the text, which --json does not print; use --trace instead, or drop "
+          + "one of them")
+    }
+    try generation.check(with: sampling)
+    try samples.check(with: sampling)
   }
 
   func run() async throws {
-    let text = try TextInput.read(argument: prompt, file: file, what: "prompt")
-    guard raw || !text.allSatisfy(\.isWhitespace) else { throw UsageError("the prompt is empty") }
-    let output = RunOutput(streams: !json)
+    let text = try input.text()
+    let trace = try drafts.openTrace()
     do {
-      try await Interrupts.cancelling { try await answer(text, output) }
-    } catch let error as Interrupted {
+      try await Interrupts.cancelling { try await answer(text, trace) }
+    } catch {
+      // What there is of the trace is kept.
+      try? trace?.close()
+      throw error
+    }
+    try trace?.close()
+  }
+
+  private func answer(_ text: String, _ trace: TraceFile?) async throws {
+    let prediction = try generation.predictionText()
+    let languageModel = try await model.load()
+    let tokens = try input.tokens(text, for: languageModel)
+    // The samples are turns of one conversation: prompt and drafters' memory are shared.
+    let conversation = samples.total > 1 ? Generator.ConversationID() : nil
+    let firstSeed = sampling.seed ?? (samples.total > 1 ? Self.drawnSeed() : nil)
+    var finished: [RunSample] = []
+    for index in 0..<samples.total {
+      var options = generation.options(
+        sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
+      options.prediction = prediction
+      options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
+      let output = RunOutput(
+        streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,
+        markup: drafts.markup, trace: trace, generation: index)
+      let sample = try await self.sample(
+        index + 1, of: languageModel, tokens, options, output, conversation)
+      finished.append(sample)
+    }
+    if let conversation { await languageModel.generator.forget(conversation) }
+    try report(finished)
+  }
+
+  /// Generates one sample; its text is written as it comes if `output` streams.
+  private func sample(
+    _ number: Int, of languageModel: LanguageModel, _ tokens: [Int32],
+    _ options: GenerationOptions, _ output: RunOutput,
+    _ conversation: Generator.ConversationID?
+  ) async throws -> RunSample {
+    if samples.total > 1, !json, samples.bestOf == nil {
+      let seed = options.sampling.seed.map { ", seed \($0)" } ?? ""
+      try TextStream.output.writeLine("--- sample \(number) of \(samples.total)\(seed)")
+    }
+    do {
+      let events = languageModel.generator.generate(
+        tokens, options: options, conversation: conversation)
+      for try await event in events { try output.take(event) }
+      // An interrupted stream ends without a summary or with one that says so.
+      try Task.checkCancellation()
+      guard let summary = output.summary else { throw CancellationError() }
       try output.endLine()
+      return RunSample(
+        number: number,
+        result: RunResult(
+          model: languageModel, options: options, transcript: output.transcript, summary: summary),
+        legend: output.legend)
+    } catch {
+      if Task.isCancelled { try output.endLine() }
       throw error
     }
   }
 
-  private func answer(_ text: String, _ output: RunOutput) async throws {
-    let languageModel = try await model.load()
-    let options = generation.options(sampling: sampling.options, logProbabilities: logprobs)
-    for try await event in events(of: languageModel, text, options) { try output.take(event) }
-    guard let summary = output.summary else { throw CancellationError() }
-    let result = RunResult(model: languageModel, transcript: output.transcript, summary: summary)
-    if json {
-      try TextStream.output.writeLine(result.json.serialized())
-    } else {
-      try output.endLine()
+  /// A seed of 32 bits, as generations draw them.
+  private static func drawnSeed() -> UInt64 { UInt64(UInt32.random(in: 0...UInt32.max)) }
+
+  // MARK: Reporting
+
+  private func report(_ finished: [RunSample]) throws {
+    var ranked = finished
+    if samples.bestOf != nil {
+      // Equal ranks keep the order of the seeds.
+      ranked.sort { ($0.rank, -$0.number) > ($1.rank, -$1.number) }
     }
-    if let remark = summary.finishReason.note { note("note: \(remark)") }
-    if stats { for line in result.statistics { note(line) } }
+    let shown = ranked.prefix(samples.count)
+    guard let first = shown.first else { return }
+    if json {
+      try TextStream.output.writeLine(object(first, ranked).serialized())
+    } else if samples.bestOf != nil {
+      for sample in shown { try write(sample) }
+    }
+    for sample in shown { describe(sample) }
   }
 
-  private func events(
-    of languageModel: LanguageModel, _ text: String, _ options: GenerationOptions
-  ) -> AsyncThrowingStream<GenerationEvent, any Error> {
-    if raw { return languageModel.generate(text, options: options) }
-    let instructions = system.map { [ChatMessage(role: "system", content: $0)] } ?? []
-    return languageModel.chat(
-      instructions + [ChatMessage(role: "user", content: text)], options: options)
+  /// The first sample's object, and all of them if there are several.
+  private func object(_ first: RunSample, _ all: [RunSample]) -> JSONValue {
+    let lists = logprobs != nil
+    var object = first.json(listsLogProbabilities: lists)
+    if samples.total > 1 {
+      object["samples"] = .array(all.map { .object($0.json(listsLogProbabilities: lists)) })
+    }
+    return .object(object)
+  }
+
+  private func write(_ sample: RunSample) throws {
+    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: samples.total)) }
+    let text = sample.result.transcript.shownText
+    try TextStream.output.write(text.last?.isNewline == true ? text : text + "\n")
+  }
+
+  private func describe(_ sample: RunSample) {
+    let result = sample.result
+    if samples.bestOf != nil { note(sample.title(of: samples.total)) }
+    for line in sample.legend { note(line) }
+    if drafts.showDrafts {
+      note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
+    }
+    if let remark = result.summary.finishReason.note { note("note: \(remark)") }
+    if stats { for line in result.statistics { note(line) } }
   }
 }

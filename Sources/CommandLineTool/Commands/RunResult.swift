@@ -1,68 +1,17 @@
 import Foretoken
-import Synchronization
-
-/// Takes the events of one generation: writes the text as it comes and keeps what is reported at
-/// the end.
-final class RunOutput: Sendable {
-  /// What was generated so far.
-  struct Transcript: Sendable {
-    var text = ""
-    var tokens: [Int32] = []
-    var logProbabilities: [TokenLogProbabilities]?
-  }
-
-  private struct State {
-    var transcript = Transcript()
-    var summary: GenerationSummary?
-  }
-
-  private let streams: Bool
-  private let state = Mutex(State())
-
-  /// - Parameter streams: whether text is written as it comes.
-  init(streams: Bool) { self.streams = streams }
-
-  /// What was generated so far.
-  var transcript: Transcript { state.withLock { $0.transcript } }
-  /// The figures; nil before the end.
-  var summary: GenerationSummary? { state.withLock { $0.summary } }
-
-  /// - Throws: `OutputError`.
-  func take(_ event: GenerationEvent) throws {
-    switch event {
-    case .text(let piece):
-      state.withLock { $0.transcript.append(piece) }
-      if streams { try TextStream.output.write(piece.text) }
-    case .finish(let summary): state.withLock { $0.summary = summary }
-    case .prompt, .step: break
-    }
-  }
-
-  /// Ends the line of the text if it does not end with one itself.
-  /// - Throws: `OutputError`.
-  func endLine() throws {
-    if streams, transcript.text.last?.isNewline != true { try TextStream.output.writeLine() }
-  }
-}
-
-extension RunOutput.Transcript {
-  fileprivate mutating func append(_ piece: TextPiece) {
-    text += piece.text
-    tokens += piece.tokens
-    if let entries = piece.logProbabilities {
-      logProbabilities = (logProbabilities ?? []) + entries
-    }
-  }
-}
 
 /// A finished generation, for machines and for people.
 struct RunResult {
   let model: LanguageModel
+  let options: GenerationOptions
   let transcript: RunOutput.Transcript
   let summary: GenerationSummary
 
   /// The one object of `run --json`.
-  var json: JSONValue {
+  var json: JSONValue { .object(jsonObject()) }
+
+  /// - Parameter listsLogProbabilities: false where they were computed for something else.
+  func jsonObject(listsLogProbabilities: Bool = true) -> JSONObject {
     var object = JSONObject([
       ("text", .string(transcript.text)),
       ("tokens", .array(transcript.tokens.map { .integer(Int($0)) })),
@@ -70,17 +19,21 @@ struct RunResult {
       ("finish_reason", .string(summary.finishReason.name)),
       ("timings", timings),
       ("forwards", .integer(summary.forwards)),
+      ("drafted", .integer(summary.draftedTokens)),
+      ("accepted", .integer(summary.acceptedTokens)),
+      ("tokens_per_forward", transcript.counts.tokensPerForward.map(rounded) ?? .null),
+      ("verification", .string(options.verificationName)),
       ("method", .string(summary.method)),
       ("guarantee", .string(summary.guarantee.rawValue)),
       // Seeds go up to 2^64 - 1, which most readers of JSON numbers would round.
       ("seed", Int(exactly: summary.seed).map { .integer($0) } ?? .string("\(summary.seed)")),
       ("model", .string(model.reference)),
     ])
-    if let entries = transcript.logProbabilities {
+    if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
     if let remark = summary.finishReason.note { object["note"] = .string(remark) }
-    return .object(object)
+    return object
   }
 
   /// The lines of `--stats`.
@@ -103,8 +56,11 @@ struct RunResult {
       let line = name.padded(to: 8) + time.padded(to: 10, alignment: .right)
       return detail.isEmpty ? line : "\(line)   \(detail)"
     } + [
+      "drafts  " + "\(summary.draftedTokens)".padded(to: 10, alignment: .right) + "   "
+        + "\(summary.acceptedTokens) accepted, "
+        + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
-        + "seed \(summary.seed), finished by \(summary.finishReason.name)"
+        + "seed \(summary.seed), finished by \(summary.finishReason.name)",
     ]
   }
 

@@ -1,6 +1,9 @@
 import ArgumentParser
 import Foretoken
 
+extension VerificationMethod: ExpressibleByArgument {}
+extension PlannerMode: ExpressibleByArgument {}
+
 /// What to generate, and when to stop.
 struct GenerationArguments: ParsableArguments {
   @Option(
@@ -25,6 +28,41 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "A text that the output will resemble, such as the one to be edited, for --speculate input. "
+        + "(default: the prompt's last message)", valueName: "path"),
+    completion: .file())
+  var prediction: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
+        + "(default: none)",
+      valueName: "path"),
+    completion: .file())
+  var draftMemory: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How drafts are tested: greedy, coupled (the text of plain decoding, sampled too) or "
+        + "rejection (another sample of the same distribution). (default: greedy at temperature "
+        + "0, else coupled)", valueName: "verifier"))
+  var verify: VerificationMethod?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Most tokens drafted in one step. (default: what the planner or the method's paper says)",
+      valueName: "count"))
+  var maxDraft: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "On drafts as much as pays on this machine; off as much as the method's paper says.",
+      valueName: "on|off"))
+  var planner = PlannerMode.on
+
+  @Option(
+    help: ArgumentHelp(
       "How the output is searched for: plain or a method of 'foretoken methods'.",
       valueName: "method"),
     completion: .list(MethodRegistry.availableValues(of: "--decode")))
@@ -45,14 +83,44 @@ struct GenerationArguments: ParsableArguments {
     GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
+      draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
       decoding: decode, prefillChunk: prefillChunk)
   }
 
+  /// The text of --prediction; nil if there is none.
+  /// - Throws: `InputError` for a file that cannot be read.
+  func predictionText() throws -> String? {
+    try prediction.map { try TextInput.read(argument: nil, file: $0, what: "prediction") }
+  }
+
   func validate() throws {
+    if prediction != nil, speculate != "input" {
+      throw ValidationError("--prediction is what --speculate input drafts from; add that option")
+    }
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {
       throw ValidationError("\(error)")
+    }
+    guard speculate == .none else { return }
+    if maxDraft != nil {
+      throw ValidationError(
+        "--max-draft limits drafts, and --speculate none makes none; drop one of them")
+    }
+    if planner == .off {
+      throw ValidationError(
+        "--planner off drafts as much as a paper says, and --speculate none makes no drafts; drop "
+          + "one of them")
+    }
+  }
+
+  /// Checks what depends on both groups of options.
+  /// - Throws: `ValidationError` that names the fix.
+  func check(with sampling: SamplingArguments) throws {
+    if verify == .greedy, sampling.temperature > 0 {
+      throw ValidationError(
+        "--verify greedy takes the likeliest tokens, and --temperature is "
+          + "\(sampling.temperature); use --verify coupled or rejection, or --temperature 0")
     }
   }
 }

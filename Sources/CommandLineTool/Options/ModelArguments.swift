@@ -18,6 +18,13 @@ struct ModelArguments: ParsableArguments {
       valueName: "tokens"))
   var context: Int?
 
+  @Option(
+    help: ArgumentHelp(
+      "A smaller model of the same vocabulary that drafts, for --speculate draft-model. "
+        + "(default: none)", valueName: "model"),
+    completion: .custom(ModelCompletion.candidates))
+  var draft: String?
+
   @Option(help: ArgumentHelp("Type of cached keys and values.", valueName: "type"))
   var kv: KVType = .f16
 
@@ -31,11 +38,14 @@ struct ModelArguments: ParsableArguments {
   }
 
   /// Loads the model, fetching it first if need be; shows progress on standard error.
-  func load() async throws -> LanguageModel {
+  func load() async throws -> LanguageModel { try await load(named: selection.model) }
+
+  /// Loads a model of another name with the same settings.
+  func load(named name: String) async throws -> LanguageModel {
     let reporter = LoadReporter()
     defer { reporter.finish() }
     return try await LanguageModel.load(
-      selection.model, options: .init(threads: threads, kv: kv, context: context),
+      name, options: .init(threads: threads, kv: kv, context: context, draft: draft),
       progress: reporter.report)
   }
 }

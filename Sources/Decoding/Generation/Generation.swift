@@ -30,12 +30,16 @@ final class Generation {
   /// Checks everything that can be checked before the first forward pass, and drops from the
   /// conversation what the prompt does not share.
   ///
-  /// - Parameter memory: what drafters share between the generations of the model.
+  /// - Parameters:
+  ///   - memory: what drafters share between the generations of the model.
+  ///   - planning: what planners share between them.
+  ///   - draftModel: the smaller model that was loaded beside the target.
   /// - Throws: `GenerationError`, `SamplingError`, `MethodError`, `ForwardError`, or what making a
   ///   drafter throws.
   init(
     engine: ForwardEngine, tokenizer: Tokenizer, conversation: Conversation, prompt: [Int32],
-    options: GenerationOptions, memory: DrafterMemory
+    options: GenerationOptions, memory: DrafterMemory, planning: PlanningMemory,
+    draftModel: DraftModel?
   ) throws {
     let vocabularyCount = engine.model.configuration.vocabularyCount
     try Self.check(prompt, options: options, engine: engine)
@@ -56,8 +60,10 @@ final class Generation {
     speculation = try options.speculation(
       DrafterSetup(
         options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
-        modelMemory: memory, conversationMemory: conversation.drafterMemory),
-      promptCount: prompt.count, sampling: sampling, seed: seed)
+        modelMemory: memory, conversationMemory: conversation.drafterMemory,
+        draftModel: draftModel),
+      promptCount: prompt.count, sampling: sampling, seed: seed, planning: planning,
+      engine: engine)
     verifier = speculation?.verifier ?? CoupledVerifier()
     passOptions = ForwardOptions(taps: speculation?.drafter.requirements.taps ?? [])
     stops = Set(options.stopTokens + (options.ignoresEndOfText ? [] : ends))
@@ -108,6 +114,9 @@ final class Generation {
     if !isFinished { finish(reason) }
     return events
   }
+
+  /// Lets the drafter keep what it learnt. Call it once, after the last event.
+  func close() throws { try speculation?.end() }
 
   // MARK: Steps
 

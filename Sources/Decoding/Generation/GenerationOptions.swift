@@ -52,6 +52,13 @@ public struct GenerationOptions: Sendable, Equatable {
   public var speculation: SpeculationMethod
   /// A drafter of the caller's own, instead of the one that `speculation` names.
   public var customDrafter: DrafterKind?
+  /// A text that the output is expected to resemble, such as the one to be edited: what `input`
+  /// drafts from. It can only save time. nil for the last message of the prompt.
+  public var prediction: String?
+  /// Path of the file that holds what the drafter learns: read if it is there, written when the
+  /// generation is over. nil to keep it in memory only. For methods that say so, such as
+  /// `recycling`.
+  public var draftMemory: String?
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?
@@ -69,7 +76,9 @@ public struct GenerationOptions: Sendable, Equatable {
   public init(
     maxTokens: Int? = 512, sampling: SamplingOptions = .greedy, stopStrings: [String] = [],
     stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
-    speculation: SpeculationMethod = .auto, verification: VerificationMethod? = nil,
+    speculation: SpeculationMethod = .auto, prediction: String? = nil,
+    draftMemory: String? = nil,
+    verification: VerificationMethod? = nil,
     maximumDraft: Int? = nil, planner: PlannerMode = .on, decoding: DecodingMethod = .plain,
     prefillChunk: Int = 256
   ) {
@@ -80,12 +89,17 @@ public struct GenerationOptions: Sendable, Equatable {
     self.ignoresEndOfText = ignoresEndOfText
     self.logProbabilities = logProbabilities
     self.speculation = speculation
+    self.prediction = prediction
+    self.draftMemory = draftMemory
     self.verification = verification
     self.maximumDraft = maximumDraft
     self.planner = planner
     self.decoding = decoding
     self.prefillChunk = prefillChunk
   }
+
+  /// Longest prediction: far more than any context holds.
+  static let mostPredictionBytes = 4 << 20
 
   /// The method that these options select.
   /// - Throws: `MethodError` for one that is planned or unknown.
@@ -113,6 +127,16 @@ public struct GenerationOptions: Sendable, Equatable {
     if let maximumDraft {
       let most = ForwardEngine.maximumRows - 1
       try check("maximum of drafted tokens", maximumDraft, 1...most, "1 to \(most)")
+    }
+    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
+    if let draftMemory, kind?.keepsMemory != true {
+      throw GenerationError.invalidOption(
+        name: "draft memory", value: "\(draftMemory) for \(speculation.rawValue)",
+        expected: "a method that keeps what it learns, such as recycling")
+    }
+    if let prediction {
+      let most = Self.mostPredictionBytes
+      try check("prediction", prediction.utf8.count, 0...most, "at most \(most) bytes of UTF-8")
     }
     if verification == .greedy, !sampling.isGreedy {
       throw GenerationError.invalidOption(

@@ -34,7 +34,9 @@ public actor Generator {
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
-  private let drafterMemory = DrafterMemory()
+  private var memories: [String: SpeculationMemory] = [:]
+  private let costCurves: CostCurveStore?
+  private let draftModel: DraftModel?
 
   /// Takes over an engine.
   ///
@@ -42,9 +44,13 @@ public actor Generator {
   ///   - engine: made on the executor's thread, and used by nobody else.
   ///   - tokenizer: the tokenizer of the engine's model.
   ///   - executor: the engine's thread.
+  ///   - draftModel: a smaller model that may draft, on the same thread.
+  ///   - costCurves: where the engine's cost curve is kept between processes; nil to measure it in
+  ///     each process that plans.
   /// - Throws: `GenerationError.vocabularyMismatch`.
   public init(
-    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor
+    engine: sending ForwardEngine, tokenizer: Tokenizer, executor: ThreadExecutor,
+    draftModel: sending DraftModel? = nil, costCurves: CostCurveStore? = nil
   ) throws {
     let model = engine.model.configuration
     guard tokenizer.vocabularyCount <= model.vocabularyCount else {
@@ -58,6 +64,8 @@ public actor Generator {
     kv = engine.kv
     threads = engine.threads
     self.engine = engine
+    self.draftModel = draftModel
+    self.costCurves = costCurves
   }
 
   /// Starts a generation and returns its events.
@@ -70,12 +78,14 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - conversation: keeps the keys and values for the next turn of this conversation. A turn
   ///     that is still being answered is cancelled.
+  ///   - memory: name of the memory in which drafters and planners keep what they learn. Generations
+  ///     of another name learn nothing from this one, so that measurements do not help each other.
   public nonisolated func generate(
     _ prompt: [Int32], options: GenerationOptions = .init(),
-    conversation: ConversationID? = nil
+    conversation: ConversationID? = nil, memory: String = ""
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
     let channel = EventChannel()
-    Task { await run(prompt, options, conversation, channel) }
+    Task { await run(prompt, options, conversation, memory, channel) }
     return channel.stream()
   }
 
@@ -84,6 +94,9 @@ public actor Generator {
     guard let state = conversations.removeValue(forKey: conversation) else { return }
     if state.answer == nil { state.cache.release() }
   }
+
+  /// Forgets what drafters and planners have learnt in the memory of this name.
+  public func forgetMemory(_ memory: String = "") { memories[memory] = nil }
 
   /// Pages of key/value memory that are in use.
   public var usedPages: Int { engine.usedPages }
@@ -94,16 +107,18 @@ public actor Generator {
   // MARK: Running
 
   private func run(
-    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?,
+    _ prompt: [Int32], _ options: GenerationOptions, _ id: ConversationID?, _ memory: String,
     _ channel: EventChannel
   ) async {
     let conversation = await claim(id, channel)
     activeCount += 1
     var failure: (any Error)?
     do {
+      let shared = speculationMemory(memory)
       let generation = try Generation(
         engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: drafterMemory)
+        options: options, memory: shared.drafters, planning: shared.planning,
+        draftModel: draftModel)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -112,6 +127,19 @@ public actor Generator {
     // The pages are free before the reader sees the end of the stream.
     giveBack(conversation, id)
     channel.finish(throwing: failure)
+  }
+
+  /// What drafters and planners keep between generations.
+  private struct SpeculationMemory {
+    let drafters = DrafterMemory()
+    let planning: PlanningMemory
+  }
+
+  private func speculationMemory(_ name: String) -> SpeculationMemory {
+    if let known = memories[name] { return known }
+    let memory = SpeculationMemory(planning: PlanningMemory(store: costCurves))
+    memories[name] = memory
+    return memory
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
@@ -126,8 +154,16 @@ public actor Generator {
         events = generation.end(.error(String(describing: error)))
       }
       for event in events { await channel.send(event) }
-      if let failure { return failure }
+      if let failure {
+        try? generation.close()
+        return failure
+      }
       if activeCount > 1 { await Task.yield() }
+    }
+    do {
+      try generation.close()
+    } catch {
+      return error
     }
     return nil
   }

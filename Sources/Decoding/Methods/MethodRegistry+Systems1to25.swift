@@ -31,10 +31,12 @@ extension MethodRegistry {
         title: "Lossless Acceleration for Seq2seq Generation with Aggressive Decoding",
         arxiv: "2205.10350"),
       summary:
-        "Takes the text to be corrected as its own draft, and re-aligns with it after every edit.",
-      guarantee: .bitwise, status: .planned,
-      selector: MethodSelector(option: "--decode", values: ["aggressive"]),
-      example: "foretoken correct --decode aggressive --file letter.txt"),
+        "Takes the text to be edited as the draft of its own edit, and re-aligns with it after "
+        + "every change; for decoders, the paper's encoder-decoders are planned.",
+      guarantee: .bitwise, status: .available,
+      selector: MethodSelector(option: "--speculate", values: ["input"]),
+      example: "foretoken run --speculate input --prediction letter.txt \"Correct the spelling:\" "
+        + "--file letter.txt"),
     Method(
       number: 4, name: "Chimera", card: "chimera", area: .heads,
       paper: Paper(

@@ -50,7 +50,7 @@ extension MethodRegistry {
         arxiv: "2408.08696"),
       summary:
         "Remembers the candidates the model gave after each token and drafts trees from them.",
-      guarantee: .bitwise, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--speculate", values: ["recycling"]),
       example: "foretoken run --speculate recycling \"Explain recursion\""),
     Method(

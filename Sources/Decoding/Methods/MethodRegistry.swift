@@ -1,6 +1,7 @@
 import Foundation
 
-/// The catalogue: 49 published decoding systems, and plain decoding.
+/// The catalogue: 49 published decoding systems, plain decoding, and speculation with a draft model,
+/// which several of the systems build on.
 public enum MethodRegistry {
   /// One token per forward pass, the baseline of every other method.
   public static let plain = Method(
@@ -10,11 +11,25 @@ public enum MethodRegistry {
     selector: MethodSelector(option: "--speculate", values: ["none"]),
     example: "foretoken run --speculate none \"The capital of France is\"")
 
+  /// A smaller model drafts. Not a system of the catalogue: its verifier is the first part of one
+  /// (SpecTr), its drafts are what others improve.
+  public static let draftModel = Method(
+    number: nil, name: "Draft model", card: "draft-model", area: .drafters,
+    paper: Paper(
+      title: "Fast Inference from Transformers via Speculative Decoding", arxiv: "2211.17192"),
+    summary:
+      "A smaller model of the same vocabulary writes ahead, the model checks all of it at once.",
+    guarantee: .bitwise, status: .available,
+    selector: MethodSelector(option: "--speculate", values: ["draft-model"]),
+    example:
+      "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+      + "--speculate draft-model \"Write a sorting function\"")
+
   /// The systems in order of their numbers, 1 to 49.
   public static let systems: [Method] = systems1to25 + systems26to49
 
-  /// Plain decoding and all systems.
-  public static var all: [Method] { [plain] + systems }
+  /// Plain decoding, the draft model and all systems.
+  public static var all: [Method] { [plain, draftModel] + systems }
 
   /// The method with this card id; nil if there is none.
   public static func method(card: String) -> Method? { all.first { $0.card == card } }

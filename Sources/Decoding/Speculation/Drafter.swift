@@ -10,7 +10,7 @@ import Transformers
 /// `DrafterRegistry`.
 ///
 /// The order of calls is `begin`, then for each step `propose` and `observe`, where a step in which
-/// the planner decodes plainly has no `propose`.
+/// the planner decodes plainly has no `propose`, then `end`.
 public protocol Drafter: AnyObject {
   /// Name, as `--speculate` takes it.
   var name: String { get }
@@ -27,10 +27,19 @@ public protocol Drafter: AnyObject {
     _ budget: DraftBudget, context: DraftContext, into tree: inout TokenTree
   ) throws
 
+  /// What a proposal would cost now, as far as the drafter knows; nil leaves it to the planner to
+  /// find out. Worth its trouble where the cost depends on the state, as of a model that has tokens
+  /// to catch up on.
+  func price(_ context: DraftContext) -> DraftPrice?
+
   /// Learns from a step: what was run, what the target said at every node, what was accepted.
   ///
   /// - Parameter context: the state after the step; its last token is the pending one again.
   func observe(_ step: DraftObservation, context: DraftContext) throws
+
+  /// Keeps what was learnt, if it belongs anywhere. Called once, when the generation is over, however
+  /// it ended; not called for a drafter that never began.
+  func end() throws
 }
 
 extension Drafter {
@@ -38,8 +47,12 @@ extension Drafter {
   public var requirements: DrafterRequirements { .init() }
   /// Nothing to prepare.
   public func begin(_ context: DraftContext) throws {}
+  /// Not known beforehand.
+  public func price(_ context: DraftContext) -> DraftPrice? { nil }
   /// Nothing to learn.
   public func observe(_ step: DraftObservation, context: DraftContext) throws {}
+  /// Nothing to keep.
+  public func end() throws {}
 }
 
 /// What a drafter needs of the target, and what it costs.
@@ -63,6 +76,9 @@ public struct DraftBudget: Sendable, Equatable {
   public var nodes: Int
   /// Longest path, in nodes.
   public var depth: Int
+  /// Drafters that run a model need not go on below a path whose probability, by their own
+  /// account, is less than this: the planner would not run what they find there.
+  public var leastPathProbability: Float = 0
 
   /// A budget; negative numbers count as 0.
   public init(nodes: Int, depth: Int) {
@@ -72,6 +88,20 @@ public struct DraftBudget: Sendable, Equatable {
 
   /// True if nothing may be drafted.
   public var isEmpty: Bool { nodes == 0 || depth == 0 }
+}
+
+/// What a proposal costs.
+public struct DraftPrice: Sendable, Equatable {
+  /// Microseconds before the first node, once.
+  public var catchUp: Double
+  /// Microseconds for each level of the tree.
+  public var level: Double
+
+  /// A price.
+  public init(catchUp: Double, level: Double) {
+    self.catchUp = catchUp
+    self.level = level
+  }
 }
 
 /// What a drafter may look at.
@@ -125,6 +155,8 @@ public struct DrafterSetup {
   public let modelMemory: DrafterMemory
   /// What drafters of this name keep between the turns, or samples, of one conversation.
   public let conversationMemory: DrafterMemory
+  /// The smaller model that was loaded beside the target, if one was.
+  public internal(set) var draftModel: DraftModel?
 }
 
 /// State that drafters share, by name: tables that stay warm from one generation to the next.

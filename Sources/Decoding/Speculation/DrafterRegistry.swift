@@ -8,15 +8,19 @@ public struct DrafterKind: Sendable, Equatable {
   /// Nodes of a step where neither planner nor `maximumDraft` say another number: the paper's
   /// setting.
   public let defaultNodes: Int
+  /// True if it can keep what it learns in a file (`GenerationOptions.draftMemory`).
+  public let keepsMemory: Bool
   /// Makes a drafter for one generation, on the engine's thread.
   public let make: @Sendable (DrafterSetup) throws -> any Drafter
 
   /// A kind of drafter.
   public init(
-    name: String, defaultNodes: Int, make: @escaping @Sendable (DrafterSetup) throws -> any Drafter
+    name: String, defaultNodes: Int, keepsMemory: Bool = false,
+    make: @escaping @Sendable (DrafterSetup) throws -> any Drafter
   ) {
     self.name = name
     self.defaultNodes = defaultNodes
+    self.keepsMemory = keepsMemory
     self.make = make
   }
 
@@ -31,8 +35,13 @@ public enum DrafterRegistry {
   /// The drafter of this name; nil if there is none.
   public static func kind(_ name: String) -> DrafterKind? {
     switch name {
-    case "copy":
-      DrafterKind(name: name, defaultNodes: CopyDrafter.paperLength) { CopyDrafter($0) }
+    case "draft-model":
+      DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
+        try DraftModelDrafter($0)
+      }
+    case "copy": .copy()
+    case "input": .input()
+    case "recycling": .recycling()
     case "aded": .aded()
     case "jacobi": .jacobi()
     case "stand": .stand()

@@ -10,6 +10,7 @@ final class Speculation {
   private let sampling: SamplingOptions
   private let noise: RandomStream
   private let mostNodes: Int
+  private let clock = ContinuousClock()
   private var hasBegun = false
   private var draftMicroseconds = 0.0
   private(set) var tree = TokenTree()
@@ -33,21 +34,20 @@ final class Speculation {
   func draft(_ history: TokenHistory, room: Int) throws {
     tree.removeAll()
     draftMicroseconds = 0
-    let clock = ContinuousClock()
-    let began = clock.now
     let context = context(history)
     if !hasBegun {
       hasBegun = true
       try drafter.begin(context)
     }
     let budget = planner.budget(
-      for: drafter, position: history.count,
+      for: drafter, context: context,
       limit: DraftBudget(nodes: mostNodes, depth: min(room, mostNodes)))
     guard !budget.isEmpty else { return }
+    let began = clock.now
     try drafter.propose(budget, context: context, into: &tree)
+    draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
     cut(to: budget)
     if !(verifier.needsDistributions && tree.isDrawn) { planner.prune(&tree) }
-    draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
   }
 
   /// Hands a finished step to drafter and planner.
@@ -57,19 +57,29 @@ final class Speculation {
   ) throws {
     let position = history.count - emitted.count
     let context = context(history)
-    if !hasBegun {
+    let isPrompt = !hasBegun
+    if isPrompt {
       hasBegun = true
       try drafter.begin(context)
     }
+    let began = clock.now
     try drafter.observe(
       DraftObservation(
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
         logits: logits, taps: taps), context: context)
+    // The pass of the prompt was not the planner's.
+    if isPrompt { return }
     planner.observe(
       PlannedStep(
-        position: position, tree: tree, accepted: verification.accepted,
-        emittedCount: emitted.count, draftMicroseconds: draftMicroseconds,
+        position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
+        draftMicroseconds: draftMicroseconds,
+        learningMicroseconds: began.duration(to: clock.now) / .microseconds(1),
         forwardMicroseconds: forwardMicroseconds))
+  }
+
+  /// Tells the drafter that the generation is over.
+  func end() throws {
+    if hasBegun { try drafter.end() }
   }
 
   /// A drafter that overdraws its budget loses what is too much, deepest and latest first.
@@ -88,23 +98,36 @@ final class Speculation {
 }
 
 extension GenerationOptions {
+  /// Most nodes of a step where the planner decides: more than pays on most machines.
+  static let plannedNodes = 64
+
   /// The speculation that these options ask for; nil for plain decoding.
   ///
   /// - Parameters:
   ///   - sampling: the options' own, as the generation uses them.
   ///   - seed: key of the noise.
-  /// - Throws: what making the drafter throws.
+  ///   - planning: what planners of the model keep.
+  ///   - engine: the target's, whose passes are measured if the planner is on.
+  /// - Throws: what making the drafter, or measuring, throws.
   func speculation(
-    _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64
+    _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
+    planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
     let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
     guard decoding == .plain, let kind else { return nil }
     let drafter = try kind.make(setup)
+    let chosen: any Planner
+    switch planner {
+    case .off: chosen = FixedPlanner()
+    case .on:
+      chosen = MeasuredPlanner(
+        costs: try planning.costs(of: engine), record: planning.record(kind.name))
+    }
+    let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : kind.defaultNodes)
     return Speculation(
       drafter: drafter,
       verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
-      planner: FixedPlanner(), mostNodes: maximumDraft ?? kind.defaultNodes,
-      promptCount: promptCount, sampling: sampling, seed: seed)
+      planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed)
   }
 }
 

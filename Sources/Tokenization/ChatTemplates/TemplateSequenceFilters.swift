@@ -21,6 +21,8 @@ enum TemplateSequenceFilters {
     _ name: String, to value: TemplateValue, _ arguments: TemplateCallArguments,
     _ interpreter: TemplateInterpreter
   ) throws -> TemplateValue {
+    // As in Jinja2, these take whatever is false, `none` and 0 too, for an empty sequence.
+    if higherOrder.contains(name), !value.isTrue { return .list(try TemplateList([])) }
     let items = try interpreter.iterate(value)
     switch name {
     case "map": return .list(try TemplateList(map(items, arguments, interpreter)))

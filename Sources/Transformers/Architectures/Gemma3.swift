@@ -5,7 +5,7 @@ enum Gemma3 {
   static func appendLayer(_ layer: Int, to plan: inout PlanBuilder) {
     let weights = plan.layers[layer]
     plan.beginLayer(layer)
-    plan.norm(weights.attentionNorm)  // [rows, hidden]
+    plan.norm(weights.attentionNorm, for: weights.projections)  // [rows, hidden]
     plan.queryKeyValue(weights)
     plan.storeKeysValues(queryNorm: weights.queryNorm, keyNorm: weights.keyNorm)
     if plan.runsAttention(layer) {
@@ -14,7 +14,7 @@ enum Gemma3 {
       if let norm = weights.postAttentionNorm { plan.normAndAdd(norm, after: .attention) }
     }
     if plan.runsFeedForward(layer) {
-      plan.norm(weights.feedForwardNorm)
+      plan.norm(weights.feedForwardNorm, for: [weights.gate, weights.up])
       plan.gatedFeedForward(weights, activation: .gelu)  // [rows, feedForward]
       plan.project(weights.down, from: .feedForward)  // [rows, hidden]
       if let norm = weights.postFeedForwardNorm { plan.normAndAdd(norm, after: .feedForward) }

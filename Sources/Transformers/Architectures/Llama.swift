@@ -4,7 +4,7 @@ enum Llama {
   static func appendLayer(_ layer: Int, to plan: inout PlanBuilder) {
     let weights = plan.layers[layer]
     plan.beginLayer(layer)
-    plan.norm(weights.attentionNorm)  // [rows, hidden]
+    plan.norm(weights.attentionNorm, for: weights.projections)  // [rows, hidden]
     plan.queryKeyValue(weights)  // [rows, (heads + 2 kvHeads) * headDimension]
     plan.storeKeysValues()
     if plan.runsAttention(layer) {
@@ -13,7 +13,7 @@ enum Llama {
         weights.attentionOutput, bias: weights.attentionOutputBias, from: .attention)
     }
     if plan.runsFeedForward(layer) {
-      plan.norm(weights.feedForwardNorm)
+      plan.norm(weights.feedForwardNorm, for: [weights.gate, weights.up])
       plan.gatedFeedForward(weights, activation: .silu)  // [rows, feedForward]
       plan.projectAndAdd(weights.down, bias: nil, from: .feedForward)
     }

@@ -6,7 +6,7 @@ public enum KVType: String, Sendable, CaseIterable, Codable {
   case f16
   /// 32-bit floats.
   case f32
-  /// 8-bit integers with one scale per key and head.
+  /// 8-bit integers; per head, a key has one scale for every 32 dimensions and a value has one.
   case q8
 
   var kernelType: ft_kv_type {

@@ -2,7 +2,8 @@ import CKernels
 import Compute
 
 /// Pages of key/value memory shared by the sequences of one engine: reference counted, copied when
-/// one of several owners writes.
+/// one of several owners writes. Memory is taken in slabs of several pages, which the system may back
+/// with huge pages.
 ///
 /// A page holds `slots` positions of all layers. Not thread-safe: it belongs to its engine.
 final class PagePool {
@@ -11,7 +12,8 @@ final class PagePool {
   let shape: ft_attention_shape
   let layerCount: Int
   let pageBytes: Int
-  private var pages: [AlignedBuffer] = []
+  private let pagesPerSlab: Int
+  private var slabs: [AlignedBuffer] = []
   private var references: [Int] = []
   private var free: [Int] = []
 
@@ -28,22 +30,30 @@ final class PagePool {
     shape.page_layer_stride = headBytes * c.keyValueHeadCount
     self.shape = shape
     layerCount = c.layerCount
-    pageBytes = shape.page_layer_stride * c.layerCount
+    pageBytes = (shape.page_layer_stride * c.layerCount + 63) / 64 * 64
+    pagesPerSlab = max(1, min(64, Self.slabBytes / pageBytes))
   }
 
+  private static let slabBytes = 8 << 20
+
   /// Pages in use.
-  var usedPages: Int { pages.count - free.count }
+  var usedPages: Int { references.count - free.count }
 
   func allocate() throws(ForwardError) -> Int {
-    if let page = free.popLast() {
-      references[page] = 1
-      return page
+    if free.isEmpty { try addSlab() }
+    let page = free.removeLast()
+    references[page] = 1
+    return page
+  }
+
+  private func addSlab() throws(ForwardError) {
+    let bytes = pageBytes * pagesPerSlab
+    do { slabs.append(try AlignedBuffer(count: bytes, zeroed: false)) } catch {
+      throw .outOfMemory(bytes: bytes)
     }
-    do { pages.append(try AlignedBuffer(count: pageBytes)) } catch {
-      throw .outOfMemory(bytes: pageBytes)
-    }
-    references.append(1)
-    return pages.count - 1
+    let first = references.count
+    references += Array(repeating: 0, count: pagesPerSlab)
+    free += (first..<first + pagesPerSlab).reversed()
   }
 
   func retain(_ page: Int) { references[page] += 1 }
@@ -58,11 +68,12 @@ final class PagePool {
 
   func copy(_ page: Int) throws(ForwardError) -> Int {
     let new = try allocate()
-    pages[new].base.copyMemory(from: pages[page].base, byteCount: pageBytes)
+    address(new).update(from: address(page), count: pageBytes)
     return new
   }
 
   func address(_ page: Int) -> UnsafeMutablePointer<UInt8> {
-    pages[page].base.assumingMemoryBound(to: UInt8.self)
+    slabs[page / pagesPerSlab].base.assumingMemoryBound(to: UInt8.self)
+      + page % pagesPerSlab * pageBytes
   }
 }

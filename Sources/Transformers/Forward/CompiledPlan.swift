@@ -1,5 +1,18 @@
 import CKernels
 
+/// Which logits a pass computes.
+enum LogitsPlan: Hashable {
+  case none, vocabulary, candidates
+
+  init(_ batch: ForwardBatch) {
+    if batch.selected.isEmpty {
+      self = .none
+    } else {
+      self = batch.candidates == nil ? .vocabulary : .candidates
+    }
+  }
+}
+
 /// Operations of one kind of pass, at fixed addresses.
 final class CompiledPlan {
   let options: ForwardOptions
@@ -11,7 +24,9 @@ final class CompiledPlan {
   private let frequencies: UnsafeMutableBufferPointer<Float>
   private let model: Transformer
 
-  init(_ model: Transformer, options: ForwardOptions, shape: ft_attention_shape, logits: Bool)
+  init(
+    _ model: Transformer, options: ForwardOptions, shape: ft_attention_shape, logits: LogitsPlan
+  )
     throws(ForwardError)
   {
     let configuration = model.configuration
@@ -21,7 +36,7 @@ final class CompiledPlan {
     builder.embed()
     for layer in layers { configuration.appendLayer(layer, to: &builder) }
     builder.tapFinalNorm(model)
-    if logits { builder.logits(model) }
+    if logits != .none { builder.logits(model, ofCandidates: logits == .candidates) }
 
     self.model = model
     self.options = options
@@ -75,8 +90,8 @@ final class CompiledPlan {
   /// The plan as a table: number, operation, layer, shapes.
   var description: String {
     let names = [
-      "embed", "rope table", "norm", "quantize", "matmul", "store k/v", "attention",
-      "merge spans", "norm + add", "select", "copy",
+      "embed", "rope table", "norm", "quantize", "matmul", "attention",
+      "merge spans", "norm + add", "select", "copy", "gather",
     ]
     return ops.enumerated().map { index, op in
       var line = "\(index)\tlayer \(op.layer)\t\(names[Int(op.kind.rawValue)])"

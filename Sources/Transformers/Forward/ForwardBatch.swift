@@ -1,3 +1,5 @@
+import CKernels
+
 /// What one forward pass computes: new nodes of any number of sequences. Keep one and reuse it:
 /// after the first passes it allocates nothing.
 public struct ForwardBatch {
@@ -30,6 +32,16 @@ public struct ForwardBatch {
   /// Rows that skip halves of layers: [layer, row], 1 to skip; empty for none. Keys and values are
   /// still stored. Set after the rows are appended.
   public var rowSkips = RowSkips()
+
+  /// Tokens whose logits are computed, in ascending order, each once; nil for the whole vocabulary.
+  /// Rows of logits then hold one value per candidate, in this order, with the bits they have in the
+  /// whole vocabulary. The head is computed in groups of eight tokens, so neighbours cost less.
+  /// Stays when the rows are forgotten.
+  public var candidates: [Int32]? { didSet { findGroups() } }
+  /// Groups of vocabulary rows that hold candidates, ascending.
+  private(set) var candidateGroups: [Int32] = []
+  /// The first candidate that is not above the one before it, if any.
+  private(set) var unorderedCandidate: Int32?
 
   /// Row masks of a pass.
   public struct RowSkips: Sendable {
@@ -116,6 +128,18 @@ public struct ForwardBatch {
   private mutating func matchParents() {
     while parents.count < tokens.count { parents.append(.max) }
     while tokens.count < parents.count { tokens.append(.max) }
+  }
+
+  private mutating func findGroups() {
+    candidateGroups.removeAll(keepingCapacity: true)
+    unorderedCandidate = nil
+    var last: Int32 = -1
+    for token in candidates ?? [] {
+      if token <= last && unorderedCandidate == nil { unorderedCandidate = token }
+      let group = token / Int32(FT_GROUP_ROWS)
+      if group != candidateGroups.last { candidateGroups.append(group) }
+      last = token
+    }
   }
 
   private mutating func appendEmbeddingTokens(_ rows: [Float], count: Int) {

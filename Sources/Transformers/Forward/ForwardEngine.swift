@@ -15,13 +15,15 @@ public final class ForwardEngine {
   public let kv: KVType
   /// Most tokens of one sequence.
   public let contextLimit: Int
-  /// Worker threads.
-  public let threads: Int
+  /// Worker threads. Engines that are used in turns from one thread may share them, and should: the
+  /// workers of each wait for its next pass by spinning.
+  public let workers: WorkerPool
+  /// Number of worker threads.
+  public var threads: Int { workers.workers }
   /// What was done so far.
-  public private(set) var statistics = ForwardStatistics()
+  public internal(set) var statistics = ForwardStatistics()
 
   let pool: PagePool
-  private let workers: WorkerPool
   private var buffers: PassBuffers
   private var plans: [PlanKey: CompiledPlan] = [:]
   private var latest: (key: PlanKey, plan: CompiledPlan)?
@@ -32,7 +34,7 @@ public final class ForwardEngine {
 
   private struct PlanKey: Hashable {
     var options: ForwardOptions
-    var logits: Bool
+    var logits: LogitsPlan
   }
 
   /// Makes the threads and the buffers of single-token passes; the rest grows on demand.
@@ -41,25 +43,35 @@ public final class ForwardEngine {
   ///   - contextLimit: most tokens of a sequence; nil for the model's own, at most 8192.
   ///   - profiles: measure time by kind of operation (`statistics.profile`).
   /// - Throws: `WorkerPoolError` or `ForwardError`.
-  public init(
+  public convenience init(
     model: Transformer, threads: Int = WorkerPool.defaultWorkers, kv: KVType = .f16,
     contextLimit: Int? = nil, profiles: Bool = false
   ) throws {
+    try self.init(
+      model: model, workers: try WorkerPool(workers: threads), kv: kv, contextLimit: contextLimit,
+      profiles: profiles)
+  }
+
+  /// Makes an engine that runs on the threads of another one, which is used from the same thread.
+  /// - Parameters: as for the other initializer.
+  public init(
+    model: Transformer, workers: WorkerPool, kv: KVType = .f16, contextLimit: Int? = nil,
+    profiles: Bool = false
+  ) throws {
     self.model = model
     self.kv = kv
-    self.threads = threads
+    self.workers = workers
     let limit = contextLimit ?? min(model.configuration.contextLength, 8192)
     guard limit > 0 else { throw ForwardError.contextFull(needed: 1, limit: limit) }
     self.contextLimit = limit
-    workers = try WorkerPool(workers: threads)
     pool = PagePool(model.configuration, kv: kv)
     var plan = ft_plan()
     plan.attention = pool.shape
     buffers = try PassBuffers(
-      model.configuration, scratchBytes: ft_plan_scratch_bytes(&plan) * threads)
+      model.configuration, scratchBytes: ft_plan_scratch_bytes(&plan) * workers.workers)
     if profiles {
-      let counters = UnsafeMutablePointer<UInt64>.allocate(capacity: Int(FT_OP_KINDS.rawValue))
-      counters.initialize(repeating: 0, count: Int(FT_OP_KINDS.rawValue))
+      let counters = UnsafeMutablePointer<UInt64>.allocate(capacity: Int(FT_PROFILE_COUNTERS))
+      counters.initialize(repeating: 0, count: Int(FT_PROFILE_COUNTERS))
       profile = counters
     }
   }
@@ -85,7 +97,7 @@ public final class ForwardEngine {
   public func forward(_ batch: ForwardBatch, options: ForwardOptions = .plain) throws(ForwardError)
     -> ForwardOutput
   {
-    let plan = try compiled(options, logits: !batch.selected.isEmpty)
+    let plan = try compiled(options, logits: LogitsPlan(batch))
     try validate(batch, plan: plan)
     try reserve(batch, plan: plan)
     describeRows(batch, layersDone: plan.endsAtLayer)
@@ -96,7 +108,8 @@ public final class ForwardEngine {
     let firstTap = Int(PassBuffer.firstTap)
     return ForwardOutput(
       logitsBase: buffers.buffers[Int(PassBuffer.logits.rawValue)],
-      vocabularyCount: model.configuration.vocabularyCount,
+      logitsCount: batch.candidates?.count ?? model.configuration.vocabularyCount,
+      logitsStride: model.configuration.vocabularyCount,
       tapBases: buffers.buffers.baseAddress.map { $0 + firstTap },
       tapCount: options.taps.count, tapFloats: batch.rowCount * model.configuration.hiddenSize,
       owner: self, logitsRowCount: batch.selected.count)
@@ -131,12 +144,12 @@ public final class ForwardEngine {
 
   /// The operations of a pass with these options, as text.
   public func planDescription(_ options: ForwardOptions = .plain) throws(ForwardError) -> String {
-    try compiled(options, logits: true).description
+    try compiled(options, logits: .vocabulary).description
   }
 
   // MARK: Before the pass
 
-  private func compiled(_ options: ForwardOptions, logits: Bool) throws(ForwardError)
+  private func compiled(_ options: ForwardOptions, logits: LogitsPlan) throws(ForwardError)
     -> CompiledPlan
   {
     let key = PlanKey(options: options, logits: logits)
@@ -163,6 +176,7 @@ public final class ForwardEngine {
       throw .badSelection(Int(row), rows: batch.rowCount)
     }
     try validateTokens(batch, firstLayer: plan.startsAtLayer)
+    try validateCandidates(batch)
     for (index, segment) in batch.segments.enumerated() {
       let repeated = batch.segments[..<index].contains { $0.cache === segment.cache }
       guard segment.cache.pool === pool, !segment.cache.isReleased, !repeated else {
@@ -192,6 +206,14 @@ public final class ForwardEngine {
     let expected = given * model.configuration.hiddenSize
     guard batch.embeddings.count == expected else {
       throw .badEmbeddings(floats: batch.embeddings.count, expected: expected)
+    }
+  }
+
+  private func validateCandidates(_ batch: ForwardBatch) throws(ForwardError) {
+    if let token = batch.unorderedCandidate { throw .badCandidates(token) }
+    let vocabulary = model.configuration.vocabularyCount
+    if let last = batch.candidates?.last, last >= vocabulary {
+      throw .unknownToken(last, vocabulary: vocabulary)
     }
   }
 
@@ -301,12 +323,25 @@ public final class ForwardEngine {
                   pass.embeddings = embeddings.baseAddress
                   pass.skip_attention = attention.isEmpty ? nil : attention.baseAddress
                   pass.skip_feed_forward = feedForward.isEmpty ? nil : feedForward.baseAddress
-                  run(plan, &pass)
+                  run(plan, batch, &pass)
                 }
               }
             }
           }
         }
+      }
+    }
+  }
+
+  private func run(_ plan: CompiledPlan, _ batch: ForwardBatch, _ pass: inout ft_pass) {
+    guard let candidates = batch.candidates else { return run(plan, &pass) }
+    candidates.withUnsafeBufferPointer { candidates in
+      batch.candidateGroups.withUnsafeBufferPointer { groups in
+        pass.candidates = candidates.baseAddress
+        pass.candidate_count = Int32(candidates.count)
+        pass.candidate_groups = groups.baseAddress
+        pass.candidate_group_count = Int32(groups.count)
+        run(plan, &pass)
       }
     }
   }
@@ -330,11 +365,13 @@ public final class ForwardEngine {
   private func readProfile() {
     guard let profile else { return }
     let names: [(ft_op_kind, String)] = [
-      (FT_OP_EMBED, "embed"), (FT_OP_NORM, "norm"), (FT_OP_QUANTIZE, "quantize"),
-      (FT_OP_MATMUL, "matmul"), (FT_OP_STORE_KV, "store k/v"), (FT_OP_ATTENTION, "attention"),
+      (FT_OP_EMBED, "embed"), (FT_OP_ROPE_TABLE, "rope table"), (FT_OP_NORM, "norm"),
+      (FT_OP_QUANTIZE, "quantize"),
+      (FT_OP_MATMUL, "matmul"), (FT_OP_ATTENTION, "attention"), (FT_OP_GATHER, "gather"),
       (FT_OP_ATTENTION_MERGE, "merge"), (FT_OP_NORM_ADD, "norm + add"),
       (FT_OP_SELECT, "select"), (FT_OP_COPY, "copy"),
     ]
     for (kind, name) in names { statistics.profile[name] = profile[Int(kind.rawValue)] }
+    statistics.workNanoseconds = profile[Int(FT_PROFILE_WORK)]
   }
 }

@@ -32,6 +32,8 @@ public enum ForwardError: Error, CustomStringConvertible, Sendable, Equatable {
   case badKeysValues(floats: Int, expected: Int)
   /// A row mask of the wrong size.
   case badRowMask(bytes: Int, expected: Int)
+  /// A candidate token that is negative or not above the one before it.
+  case badCandidates(Int32)
   /// The memory for pages or buffers is not there.
   case outOfMemory(bytes: Int)
 
@@ -68,6 +70,8 @@ public enum ForwardError: Error, CustomStringConvertible, Sendable, Equatable {
       "\(floats) floats of keys or values were given, expected \(expected)"
     case .badRowMask(let bytes, let expected):
       "the row mask has \(bytes) entries, expected layers × rows = \(expected)"
+    case .badCandidates(let token):
+      "candidate \(token) is not above the one before it: give tokens in ascending order, each once"
     case .outOfMemory(let bytes):
       "not enough memory for \(bytes / 1_048_576) MiB: choose a shorter --context or --kv q8"
     }

@@ -1,7 +1,8 @@
 /// Views into the engine's buffers, valid until the engine's next pass.
 public struct ForwardOutput {
   let logitsBase: UnsafeMutablePointer<Float>?
-  let vocabularyCount: Int
+  let logitsCount: Int
+  let logitsStride: Int
   let tapBases: UnsafeMutablePointer<UnsafeMutablePointer<Float>?>?
   let tapCount: Int
   let tapFloats: Int
@@ -10,7 +11,8 @@ public struct ForwardOutput {
   /// Rows that logits were asked for.
   public let logitsRowCount: Int
 
-  /// Logits of the `row`-th node they were asked for: [vocabulary]. Empty if there is no such row.
+  /// Logits of the `row`-th node they were asked for: [vocabulary], or [candidates] if the batch
+  /// names some. Empty if there is no such row.
   public func logits(_ row: Int) -> UnsafeBufferPointer<Float> {
     UnsafeBufferPointer(mutableLogits(row))
   }
@@ -19,7 +21,7 @@ public struct ForwardOutput {
   public func mutableLogits(_ row: Int) -> UnsafeMutableBufferPointer<Float> {
     guard let logitsBase, (0..<logitsRowCount).contains(row) else { return .init(_empty: ()) }
     return UnsafeMutableBufferPointer(
-      start: logitsBase + row * vocabularyCount, count: vocabularyCount)
+      start: logitsBase + row * logitsStride, count: logitsCount)
   }
 
   /// The `index`-th tap of the options: [rows, hiddenSize]. Empty if there is no such tap.
@@ -43,6 +45,9 @@ public struct ForwardStatistics: Sendable, Equatable {
   public var rows = 0
   /// Rows with logits.
   public var logitsRows = 0
-  /// Nanoseconds of the calling worker by kind of operation, if the engine was told to profile.
+  /// Nanoseconds on the clock by kind of operation, if the engine was told to profile.
   public var profile: [String: UInt64] = [:]
+  /// Nanoseconds that all workers together spent inside operations, if the engine was told to
+  /// profile. What is missing from threads × clock was spent waiting and between operations.
+  public var workNanoseconds: UInt64 = 0
 }

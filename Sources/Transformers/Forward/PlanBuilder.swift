@@ -73,6 +73,7 @@ struct PlanBuilder {
     op.layer = Int32(layer)
     op.activations = -1
     op.output = -1
+    op.quantized = -1
     op.epsilon = configuration.normEpsilon
     op.scale = 1
     op.columns = Int32(configuration.hiddenSize)
@@ -93,11 +94,11 @@ struct PlanBuilder {
 
   mutating func endLayer(_ layer: Int) { tap(.hiddenState(afterLayer: layer), of: .hidden) }
 
-  /// RMSNorm of the residual stream, quantised for the products that follow.
-  mutating func norm(_ weight: FloatVector) {
+  /// RMSNorm of the residual stream, quantised for the products with `matrices`.
+  mutating func norm(_ weight: FloatVector, for matrices: [PackedMatrix]) {
     append(FT_OP_NORM) { op in
       op.input = PassBuffer.hidden.rawValue
-      op.output = PassBuffer.normed.rawValue
+      op.output = matrices.contains { $0.readsFloats } ? PassBuffer.normed.rawValue : -1
       op.activations = PassActivations.hidden.rawValue
       op.weight = weight.pointer
     }
@@ -123,15 +124,14 @@ struct PlanBuilder {
     }
   }
 
+  /// Norms, rotation and storage of what `queryKeyValue` has just computed.
   mutating func storeKeysValues(queryNorm: FloatVector? = nil, keyNorm: FloatVector? = nil) {
-    let slides = configuration.slides(layer)
-    append(FT_OP_STORE_KV) { [configuration] op in
-      op.input = PassBuffer.queryKeyValue.rawValue
-      op.query_norm = queryNorm?.pointer
-      op.key_norm = keyNorm?.pointer
-      op.scale = configuration.queryScale
-      op.rope = slides ? 1 : 0
-    }
+    let last = ops.count - 1
+    ops[last].epilogue = FT_EPILOGUE_STORE_KV
+    ops[last].query_norm = queryNorm?.pointer
+    ops[last].key_norm = keyNorm?.pointer
+    ops[last].scale = configuration.queryScale
+    ops[last].rope = configuration.slides(layer) ? 1 : 0
   }
 
   /// Attention over the pages, quantised for the output projection.
@@ -144,8 +144,9 @@ struct PlanBuilder {
         op.window = Int32(window)
       }
     }
-    append(FT_OP_QUANTIZE) { op in
+    append(FT_OP_QUANTIZE) { [configuration] op in
       op.input = PassBuffer.attention.rawValue
+      op.columns = Int32(configuration.headCount * configuration.headDimension)
       op.activations = PassActivations.attention.rawValue
     }
   }
@@ -160,10 +161,7 @@ struct PlanBuilder {
       )
       op.outputs = (PassBuffer.gate.rawValue, PassBuffer.up.rawValue, 0)
       op.epilogue = activation == .silu ? FT_EPILOGUE_SILU_GLU : FT_EPILOGUE_GELU_GLU
-    }
-    append(FT_OP_QUANTIZE) { op in
-      op.input = PassBuffer.gate.rawValue
-      op.activations = PassActivations.feedForward.rawValue
+      op.quantized = PassActivations.feedForward.rawValue
     }
   }
 
@@ -208,8 +206,8 @@ struct PlanBuilder {
     }
   }
 
-  /// Final norm and vocabulary logits of the selected rows.
-  mutating func logits(_ model: Transformer) {
+  /// Final norm of the selected rows, and their logits of the vocabulary or of the candidates.
+  mutating func logits(_ model: Transformer, ofCandidates: Bool) {
     append(FT_OP_SELECT) { op in
       op.input = PassBuffer.hidden.rawValue
       op.output = PassBuffer.selected.rawValue
@@ -217,7 +215,7 @@ struct PlanBuilder {
     append(FT_OP_NORM) { op in
       op.selected = true
       op.input = PassBuffer.selected.rawValue
-      op.output = PassBuffer.selectedNormed.rawValue
+      op.output = model.weights.head.readsFloats ? PassBuffer.selectedNormed.rawValue : -1
       op.activations = PassActivations.selected.rawValue
       op.weight = model.weights.outputNorm.pointer
     }
@@ -228,6 +226,12 @@ struct PlanBuilder {
       op.matrix_count = 1
       op.matrices.0 = UnsafePointer(model.weights.head.matrix)
       op.outputs.0 = PassBuffer.logits.rawValue
+      op.candidates = ofCandidates
+    }
+    guard ofCandidates else { return }
+    append(FT_OP_GATHER) { op in
+      op.selected = true
+      op.output = PassBuffer.logits.rawValue
     }
   }
 

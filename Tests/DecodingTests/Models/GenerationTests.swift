@@ -155,7 +155,7 @@ extension RealModelTests {
     }
     await #expect(throws: MethodError.self) {
       _ = try await Collected(
-        model.generate("Hello", options: .init(speculation: "recycling")))
+        model.generate("Hello", options: .init(speculation: "chimera")))
     }
     await #expect(throws: SamplingError.self) {
       _ = try await Collected(

@@ -62,10 +62,11 @@ extension RealModelTests {
       _ = try error(bytes)
     }
     // With a checksum that fits: successors 0 and 255 of a limit, pairs beyond all bounds, tokens
-    // beyond the vocabulary, a weight beyond the largest, pairs out of order.
+    // beyond the vocabulary, a weight beyond the largest, a successor twice, pairs out of
+    // order.
     for (index, value) in [
-      (12, 0), (12, 255), (24, 0xFF), (31, 0x7F), (32, 0xFF), (36, 0xFF), (40, 0), (40, 200),
-      (41, 0xFF), (43, 0xFF), (46, 0xFF), (57, 4),
+      (12, 0), (12, 255), (24, 0xFF), (31, 0x7F), (34, 0xFF), (36, 0xFF), (40, 0), (40, 200),
+      (43, 0xFF), (46, 0xFF), (47, 7), (57, 4),
     ] as [(Int, UInt8)] {
       var bytes = good
       bytes[index] = value

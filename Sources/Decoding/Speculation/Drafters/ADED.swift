@@ -44,10 +44,17 @@ final class ADEDDrafter: Drafter {
   func propose(_ budget: DraftBudget, context: DraftContext, into tree: inout TokenTree) {
     let tokens = context.tokens
     guard tokens.count > 1 else { return }
-    search.run(
-      table, first: tokens[tokens.count - 2], second: tokens[tokens.count - 1],
-      noise: RandomStream(seed: context.noise.seed, purpose: .search), position: context.position)
-    search.collect(table, budget: budget, into: &tree)
+    let (first, second) = (tokens[tokens.count - 2], tokens[tokens.count - 1])
+    switch settings.search {
+    case .tree:
+      search.run(
+        table, first: first, second: second,
+        noise: RandomStream(seed: context.noise.seed, purpose: .search),
+        position: context.position)
+      search.collect(table, budget: budget, into: &tree)
+    case .bestFirst:
+      search.collectBestFirst(table, first: first, second: second, budget: budget, into: &tree)
+    }
   }
 
   func observe(_ step: DraftObservation, context: DraftContext) {
@@ -68,6 +75,16 @@ final class ADEDDrafter: Drafter {
 public struct ADEDSettings: Sendable, Equatable {
   static let decayInterval = 1000
 
+  /// How the draft is found in the table.
+  public enum Search: String, Sendable, CaseIterable {
+    /// PUCT tree search: the paper's.
+    case tree
+    /// The paths of the largest products of weights: what the search is compared with.
+    case bestFirst
+  }
+
+  /// How the draft is found.
+  public var search = Search.tree
   /// Searches for each draft, 0 to 10,000.
   public var iterations = 150
   /// Weight of a node's prior in the search, above 0.

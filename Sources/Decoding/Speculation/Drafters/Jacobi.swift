@@ -28,6 +28,8 @@ final class JacobiDrafter: Drafter {
   private struct Guess {
     let token: Int32
     let source: GuessRates.Source
+    /// The two tokens that it was made after, which may have changed since; nil for fillers.
+    let basis: UInt64?
     /// What the token was drawn from; nil if it was chosen.
     var distribution: DraftDistribution?
   }
@@ -47,11 +49,17 @@ final class JacobiDrafter: Drafter {
   func propose(_ budget: DraftBudget, context: DraftContext, into tree: inout TokenTree) {
     let length = min(budget.nodes, budget.depth)
     var tail = Array(context.tokens.suffix(NGramPool.keyLength))
-    tail += guesses.suffix(NGramPool.keyLength).map(\.token)
-    while guesses.count < length {
-      let guess = fill(after: tail, context)
-      guesses.append(guess)
-      tail.append(guess.token)
+    for index in 0..<length {
+      let basis = NGramPool.key(tail)
+      if index == guesses.count {
+        guesses.append(fill(after: tail, context))
+      } else if settings.padding == .pool, guesses[index].basis != basis,
+        let next = pool.successor(of: basis)
+      {
+        // The guess was made after other tokens than now stand before it; these are known.
+        guesses[index] = Guess(token: next, source: .pool, basis: basis)
+      }
+      tail = tail.suffix(NGramPool.keyLength - 1) + [guesses[index].token]
     }
     var above = TokenTree.root
     for guess in guesses.prefix(length) {
@@ -68,16 +76,19 @@ final class JacobiDrafter: Drafter {
     let last = tail.last ?? 0
     switch settings.padding {
     case .pool:
-      if let next = pool.successor(of: tail) { return Guess(token: next, source: .pool) }
-      return Guess(token: last, source: .filler)
+      let basis = NGramPool.key(tail)
+      if let next = pool.successor(of: basis) {
+        return Guess(token: next, source: .pool, basis: basis)
+      }
+      return Guess(token: last, source: .filler, basis: nil)
     case .lastToken:
-      return Guess(token: context.tokens.last ?? last, source: .filler)
+      return Guess(token: context.tokens.last ?? last, source: .filler, basis: nil)
     case .prompt:
       let position = context.position + guesses.count
       let draw = RandomStream(seed: context.noise.seed, purpose: .guesses)
         .uniform(position: position, token: 0)
       let index = min(Int(draw * Double(context.promptCount)), context.promptCount - 1)
-      return Guess(token: context.tokens[max(index, 0)], source: .filler)
+      return Guess(token: context.tokens[max(index, 0)], source: .filler, basis: nil)
     }
   }
 
@@ -113,17 +124,21 @@ final class JacobiDrafter: Drafter {
     from chain: ArraySlice<Int>, _ step: DraftObservation, _ context: DraftContext
   ) {
     var path: [Int32] = []
+    var before = context.position > 1 ? context.tokens[context.position - 2] : 0
     for (index, node) in chain.enumerated() {
+      let last = step.tree.tokens[node]
       // The first wrong guess's place is taken by the token that is known to be right.
-      if index > 0 { path.append(step.tree.tokens[node]) }
-      guard let guess = predict(step.logits[node], context, path: path) else { return }
+      if index > 0 { path.append(last) }
+      let run = [before, last]
+      guard let guess = predict(step.logits[node], context, path: path, basis: NGramPool.key(run))
+      else { return }
+      guesses.append(guess)
       // Predictions that the noise of later positions took part in must not find their way into
       // earlier ones: under rejection the pool learns from the output only.
-      if settings.padding == .pool, !context.needsDistributions, index > 0 {
-        let before = index > 1 ? path[index - 2] : context.tokens[context.position - 1]
-        pool.learn([before, path[index - 1], guess.token])
+      if settings.padding == .pool, !context.needsDistributions {
+        pool.learn(run[...] + [guess.token])
       }
-      guesses.append(guess)
+      before = last
     }
   }
 
@@ -131,18 +146,19 @@ final class JacobiDrafter: Drafter {
   /// processed: rows of wrong guesses are never looked at in plain decoding, so that their faults
   /// are not the generation's.
   private func predict(
-    _ logits: UnsafeBufferPointer<Float>, _ context: DraftContext, path: [Int32]
+    _ logits: UnsafeBufferPointer<Float>, _ context: DraftContext, path: [Int32], basis: UInt64?
   ) -> Guess? {
     guard let processor else { return nil }
     return path.withUnsafeBufferPointer { path -> Guess? in
       if context.needsDistributions, !context.sampling.isGreedy {
         let distribution = try? processor.withDistribution(
           logits: logits, history: context.history, path: path, Self.likelyPart)
-        return distribution.flatMap { draw($0, context, position: context.position + path.count) }
+        let position = context.position + path.count
+        return distribution.flatMap { draw($0, context, position: position, basis: basis) }
       }
       let token = try? processor.chooseToken(
         logits: logits, history: context.history, path: path)
-      return token.map { Guess(token: $0, source: .predicted) }
+      return token.map { Guess(token: $0, source: .predicted, basis: basis) }
     }
   }
 
@@ -158,7 +174,7 @@ final class JacobiDrafter: Drafter {
   }
 
   private func draw(
-    _ distribution: DraftDistribution, _ context: DraftContext, position: Int
+    _ distribution: DraftDistribution, _ context: DraftContext, position: Int, basis: UInt64?
   ) -> Guess? {
     let noise =
       settings.redraw == .coupled ? context.noise : context.noise.forStep(at: context.position)
@@ -169,7 +185,8 @@ final class JacobiDrafter: Drafter {
       if score > best.score { best = (score, token) }
     }
     guard best.token >= 0 else { return nil }
-    return Guess(token: best.token, source: .predicted, distribution: distribution)
+    return Guess(
+      token: best.token, source: .predicted, basis: basis, distribution: distribution)
   }
 }
 
@@ -232,6 +249,13 @@ struct NGramPool {
   /// Number of n-grams.
   var count: Int { index.count }
 
+  /// Key of the last tokens of a run; nil if there are too few.
+  static func key(_ tail: some BidirectionalCollection<Int32>) -> UInt64? {
+    guard tail.count >= keyLength else { return nil }
+    let pair = Array(tail.suffix(keyLength))
+    return TrigramTable.key(pair[0], pair[1])
+  }
+
   /// Takes in every n-gram of a run; the latest of equal beginnings stays.
   mutating func learn(_ run: ArraySlice<Int32>) {
     guard run.count > Self.keyLength else { return }
@@ -247,11 +271,9 @@ struct NGramPool {
     }
   }
 
-  /// What followed the last tokens; nil if they are new.
-  func successor(of tail: [Int32]) -> Int32? {
-    guard tail.count >= Self.keyLength else { return nil }
-    return index.place(of: TrigramTable.key(tail[tail.count - 2], tail[tail.count - 1]))
-      .map { successors[$0] }
+  /// What followed a pair; nil if it is new.
+  func successor(of key: UInt64?) -> Int32? {
+    key.flatMap { index.place(of: $0) }.map { successors[$0] }
   }
 }
 

@@ -62,12 +62,12 @@ public struct RankTree: Sendable, Equatable {
   }
 
   /// The 80 nodes (root included) of the paper: its numbers of nodes at each depth, filled by ranks
-  /// with the rates that were measured here (see the guide).
+  /// of assumed rates. `init(acceptedIn:size:)` makes a measured one.
   public static let paper = RankTree(
-    depthCounts: [8, 19, 16, 13, 8, 7, 2, 1, 1, 1, 1, 1, 1], rankRates: measuredRates)
+    depthCounts: [8, 19, 16, 13, 8, 7, 2, 1, 1, 1, 1, 1, 1], rankRates: assumedRates)
 
-  /// How often the child of each rank was the right one.
-  static let measuredRates = [0.5, 0.14, 0.07, 0.04, 0.028, 0.02, 0.015, 0.012, 0.01, 0.008]
+  /// How often the child of each rank is taken to be the right one.
+  static let assumedRates = [0.5, 0.14, 0.07, 0.04, 0.028, 0.02, 0.015, 0.012, 0.01, 0.008]
 
   /// Most children of one node.
   var mostChildren: Int { Int((ranks.max() ?? -1) + 1) }

@@ -166,6 +166,33 @@ struct TrigramSearch {
     }
   }
 
+  /// The draft without a search: the paths of the largest products of shares, found best first.
+  func collectBestFirst(
+    _ table: TrigramTable, first: Int32, second: Int32, budget: DraftBudget,
+    into tree: inout TokenTree
+  ) {
+    typealias Candidate = (token: Int32, before: Int32, above: Int, depth: Int, product: Float)
+    var open: [Candidate] = []
+    func add(_ first: Int32, _ second: Int32, above: Int, depth: Int, product: Float) {
+      guard depth <= min(budget.depth, settings.depth) else { return }
+      guard let place = table.place(of: first, second) else { return }
+      for rank in 0..<table.count(at: place) {
+        let token = table.token(at: place, rank)
+        open.append((token, second, above, depth, product * confidence(token, at: place, table)))
+      }
+    }
+    add(first, second, above: TokenTree.root, depth: 1, product: 1)
+    while tree.count < budget.nodes {
+      // Of equal products the earliest, so that nothing depends on anything but the table.
+      guard let best = open.indices.max(by: { (open[$0].product, $1) < (open[$1].product, $0) })
+      else { return }
+      let (token, before, above, depth, product) = open.remove(at: best)
+      let share = above < 0 ? product : product / tree.pathProbabilities[above]
+      let node = tree.append(token, below: above, probability: share)
+      add(before, token, above: node, depth: depth + 1, product: product)
+    }
+  }
+
   /// A weight's share, with one imagined sighting of something else: a tri-gram that was seen once
   /// is not certain.
   private func confidence(_ token: Int32, at place: Int, _ table: TrigramTable) -> Float {

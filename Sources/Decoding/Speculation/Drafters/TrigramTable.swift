@@ -5,8 +5,8 @@ import Transformers
 /// A table that was counted from a corpus holds relative frequencies (`init(corpus:)`); a running
 /// generation adds to them (`reinforce`), so that weights become scores, no longer probabilities.
 ///
-/// Memory: about `12 * successorLimit + 30` bytes for each pair of at most `maximumPairs`, which is
-/// 43 MB at the defaults when it is full. Pairs that nobody has used for longest make room for new
+/// Memory: about `8 * successorLimit + 35` bytes for each pair of at most `maximumPairs`, which is
+/// 35 MB at the defaults when it is full. Pairs that nobody has used for longest make room for new
 /// ones.
 public final class TrigramTable {
   /// Most successors of a pair, where nothing else is said: the setting of ADED.

@@ -6,11 +6,11 @@ public protocol Planner: AnyObject {
   /// What the drafter may propose in this step.
   ///
   /// - Parameters:
+  ///   - context: what the drafter will see.
   ///   - limit: what context, remaining tokens and options allow.
-  ///   - position: tokens of the context so far.
   /// - Returns: at most `limit`; an empty budget for a plain step.
   func budget(
-    for drafter: any Drafter, position: Int, limit: DraftBudget
+    for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget
 
   /// Drops the nodes that are not worth their rows. Not called for trees whose nodes were drawn and
@@ -29,23 +29,26 @@ public struct PlannedStep {
   public let tree: TokenTree
   /// Accepted nodes, root first.
   public let accepted: [Int32]
-  /// Tokens that the step gave.
-  public let emittedCount: Int
+  /// Tokens that the step gave, the accepted ones first.
+  public let emitted: [Int32]
   /// Time spent on proposing, in microseconds; 0 where nothing was asked for.
   public let draftMicroseconds: Double
+  /// Time that the drafter spent on learning from the step, in microseconds.
+  public let learningMicroseconds: Double
   /// Time of the target's pass, in microseconds.
   public let forwardMicroseconds: Double
 
   /// A step.
   public init(
-    position: Int, tree: TokenTree, accepted: [Int32], emittedCount: Int,
-    draftMicroseconds: Double, forwardMicroseconds: Double
+    position: Int, tree: TokenTree, accepted: [Int32], emitted: [Int32],
+    draftMicroseconds: Double, learningMicroseconds: Double = 0, forwardMicroseconds: Double
   ) {
     self.position = position
     self.tree = tree
     self.accepted = accepted
-    self.emittedCount = emittedCount
+    self.emitted = emitted
     self.draftMicroseconds = draftMicroseconds
+    self.learningMicroseconds = learningMicroseconds
     self.forwardMicroseconds = forwardMicroseconds
   }
 }
@@ -64,7 +67,7 @@ public final class FixedPlanner: Planner {
   public init() {}
   /// All of the limit.
   public func budget(
-    for drafter: any Drafter, position: Int, limit: DraftBudget
+    for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget { limit }
   /// Everything stays.
   public func prune(_ tree: inout TokenTree) {}
