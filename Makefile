@@ -8,7 +8,7 @@ FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test neon mutants bench format lint docs clean
+.PHONY: help setup build demo test neon mutants bench lossless format lint docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,6 +38,12 @@ bench: build ## Measure kernels, the default model and speculation on this machi
 	@"$(FORETOKEN)" bench model
 	@echo
 	@"$(FORETOKEN)" bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 1
+	@echo
+	@$(MAKE) --no-print-directory lossless
+
+lossless: setup ## Compare every lossless method with plain decoding, on all models; takes an hour
+	FORETOKEN_LOSSLESS_MODELS=all $(SWIFT) test $(CONFIGURATION) --disable-testable-imports \
+	  --no-parallel --filter losslessness
 
 format: ## Format the sources
 	$(SWIFT) format --in-place --recursive --parallel $(SOURCES)

@@ -119,6 +119,8 @@ public struct DraftContext {
   /// True if the verifier tests draws against the distributions they were drawn from
   /// (`TokenTree.setDistribution`); otherwise distributions need not be set.
   public let needsDistributions: Bool
+  /// Tokens that may still come, as options and context allow.
+  public var remaining = Int.max
 
   /// All tokens so far.
   public var tokens: [Int32] { history.tokens }

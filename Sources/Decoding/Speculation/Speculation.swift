@@ -34,7 +34,8 @@ final class Speculation {
   func draft(_ history: TokenHistory, room: Int) throws {
     tree.removeAll()
     draftMicroseconds = 0
-    let context = context(history)
+    var context = context(history)
+    context.remaining = room + 1
     if !hasBegun {
       hasBegun = true
       try drafter.begin(context)

@@ -205,16 +205,20 @@ import Testing
       }
       func propose(_ budget: DraftBudget, context: DraftContext, into tree: inout TokenTree) {}
     }
-    let context = DraftContext(
-      history: TokenHistory([1, 2, 3]), promptCount: 3, sampling: .greedy,
-      noise: .init(seed: 1), needsDistributions: false)
-    func depth(_ catchUp: Double) -> Int {
-      MeasuredPlanner(costs: CostModel(.eightCores), record: DrafterRecord()).budget(
+    func depth(_ catchUp: Double, written: Int, remaining: Int = 10_000) -> Int {
+      var context = DraftContext(
+        history: TokenHistory([Int32](repeating: 1, count: 3 + written)), promptCount: 3,
+        sampling: .greedy, noise: .init(seed: 1), needsDistributions: false)
+      context.remaining = remaining
+      return MeasuredPlanner(costs: CostModel(.eightCores), record: DrafterRecord()).budget(
         for: Late(catchUp), context: context, limit: DraftBudget(nodes: 64, depth: 64)
       ).depth
     }
-    #expect(depth(0) >= 3)
-    #expect(depth(50_000) >= 3)
-    #expect(depth(5_000_000) == 0)
+    #expect(depth(0, written: 0) >= 3)
+    // A text that has lasted will last, unless it may not.
+    #expect(depth(50_000, written: 0) == 0)
+    #expect(depth(50_000, written: 400) >= 3)
+    #expect(depth(50_000, written: 400, remaining: 8) == 0)
+    #expect(depth(5_000_000, written: 400) == 0)
   }
 }

@@ -19,8 +19,9 @@
 final class MeasuredPlanner: Planner {
   /// Gain, as a share of the step's tokens, below which drafting is not worth its risk.
   private static let margin = 0.02
-  /// Steps that a drafter's catching-up may be paid back in.
-  private static let horizon = 128.0
+  /// Steps that a drafter's catching-up may be paid back in: these, and one for every four tokens
+  /// written so far, since a text that has lasted will last.
+  private static let horizon = (least: 4.0, perToken: 0.25)
   /// Proposals after which a drafter's time is known; the first ones fill its caches.
   private static let trials = 8
   private static let mostWalks = 16
@@ -108,7 +109,10 @@ final class MeasuredPlanner: Planner {
     loadPrices(most, width: width) { once * ($0 > 0 ? 1 : 0) + price.level * Double($0) }
     loadLevels(most, prior: runsModel ? 0.8 : 0.5)
     var (count, gain, rate) = choose()
-    if isInvestment, gain * Self.horizon < rate * price.catchUp { count = 0 }
+    if isInvestment {
+      let left = Double(context.remaining) / (1 + sums[count])
+      if gain * min(payback(context), left) < rate * price.catchUp { count = 0 }
+    }
     step.price = price
     if count == 0 {
       // What this generation has seen grows old; what all of them have seen takes its place.
@@ -128,6 +132,11 @@ final class MeasuredPlanner: Planner {
       budget.leastPathProbability = Float(min(rate * perNode, 0.9))
     }
     return budget
+  }
+
+  private func payback(_ context: DraftContext) -> Double {
+    let written = Double(context.tokens.count - context.promptCount)
+    return Self.horizon.least + Self.horizon.perToken * written
   }
 
   private func price(
