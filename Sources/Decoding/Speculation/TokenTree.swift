@@ -31,7 +31,7 @@ public struct TokenTree: Sendable, Equatable {
   private var firstChildren: [Int32] = []  // per node, -1 for none; likewise below
   private var nextSiblings: [Int32] = []
   private var firstRoot: Int32 = -1
-  private var distributions: [Int32: DraftDistribution] = [:]
+  private var draws: [Int32: SiblingDraws] = [:]
 
   /// An empty tree.
   public init() {}
@@ -55,7 +55,7 @@ public struct TokenTree: Sendable, Equatable {
     firstChildren.removeAll(keepingCapacity: true)
     nextSiblings.removeAll(keepingCapacity: true)
     firstRoot = -1
-    distributions.removeAll(keepingCapacity: true)
+    draws.removeAll(keepingCapacity: true)
   }
 
   // MARK: Adding
@@ -182,18 +182,33 @@ public struct TokenTree: Sendable, Equatable {
 
   // MARK: Draft distributions
 
-  /// Says that the children of `node` were drawn from `distribution`, one after another in the
-  /// order of their ranks, each time without the ones before (a single child is an ordinary draw).
-  /// Verifiers by rejection need it; where there is none, children count as chosen, not drawn.
-  public mutating func setDistribution(_ distribution: DraftDistribution, below node: Int) {
-    distributions[Int32(node)] = distribution
+  /// Says that the children of `node` were drawn from `distribution`. Verifiers by rejection need
+  /// it; where there is none, children count as chosen, not drawn.
+  ///
+  /// - Parameter law: how they were drawn. Without replacement the order of the draws is that of
+  ///   the ranks; independent draws are told one by one with `noteDraw`, repeated ones as well.
+  public mutating func setDistribution(
+    _ distribution: DraftDistribution, below node: Int, law: SiblingLaw = .withoutReplacement
+  ) {
+    draws[Int32(node)] = SiblingDraws(distribution: distribution, law: law)
   }
 
+  /// Notes that one more independent draw below the parent of `child` gave `child`.
+  public mutating func noteDraw(of child: Int) { draws[parents[child]]?.order.append(Int32(child)) }
+
   /// What the children of `node` were drawn from; nil if they were chosen deterministically.
-  public func distribution(below node: Int) -> DraftDistribution? { distributions[Int32(node)] }
+  public func distribution(below node: Int) -> DraftDistribution? {
+    draws[Int32(node)]?.distribution
+  }
+
+  /// How the children of `node` were drawn; nil if they were chosen deterministically.
+  public func law(below node: Int) -> SiblingLaw? { draws[Int32(node)]?.law }
+
+  /// The independent draws below `node` in their order: children, each as often as it was drawn.
+  public func independentDraws(below node: Int) -> [Int32] { draws[Int32(node)]?.order ?? [] }
 
   /// True if children of some node were drawn: such a tree must be verified as it was drawn.
-  public var isDrawn: Bool { !distributions.isEmpty }
+  public var isDrawn: Bool { !draws.isEmpty }
 
   // MARK: Pruning
 
@@ -219,12 +234,10 @@ public struct TokenTree: Sendable, Equatable {
         old.tokens[node], below: parent < 0 ? Self.root : places[parent],
         probability: old.probabilities[node], origin: old.origins[node])
     }
-    for (node, distribution) in old.distributions {
-      if node < 0 {
-        distributions[node] = distribution
-      } else if places[Int(node)] >= 0 {
-        distributions[Int32(places[Int(node)])] = distribution
-      }
+    for (node, kept) in old.draws where node < 0 || places[Int(node)] >= 0 {
+      var kept = kept
+      kept.order = kept.order.compactMap { places[Int($0)] < 0 ? nil : Int32(places[Int($0)]) }
+      draws[node < 0 ? node : Int32(places[Int(node)])] = kept
     }
   }
 
@@ -258,10 +271,27 @@ public struct TokenTree: Sendable, Equatable {
       siblings[Int32(parent), default: []].append(tokens[node])
       try require(child(of: parent, token: tokens[node]) == node, "node \(node) is found")
     }
-    for node in distributions.keys {
+    for (node, drawn) in draws {
       try require(node >= -1 && node < count, "distributions belong to nodes")
+      try require(
+        drawn.order.allSatisfy { $0 >= 0 && Int($0) < count && parents[Int($0)] == node },
+        "draws below node \(node) are its children")
     }
   }
+}
+
+/// How the children of a node were drawn.
+public enum SiblingLaw: Sendable {
+  /// One after another, each from the distribution without the ones before.
+  case withoutReplacement
+  /// Each from the whole distribution, so that tokens may repeat.
+  case independent
+}
+
+private struct SiblingDraws: Sendable, Equatable {
+  var distribution: DraftDistribution
+  var law: SiblingLaw
+  var order: [Int32] = []
 }
 
 /// A distribution that a drafter drew tokens from: the ones of probability above zero.
