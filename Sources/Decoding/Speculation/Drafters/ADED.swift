@@ -10,7 +10,7 @@ import Foundation
 /// (`TrigramTable`), it learns from every prompt, and it lives as long as the model.
 ///
 /// Paper: "Adaptive Draft-Verification for Efficient LLM Decoding", arXiv 2407.12021. Guarantee:
-/// bitwise; table and search only propose. Cost: 150 searches a step, about 20 µs, and the memory
+/// bitwise; table and search only propose. Cost: 150 searches a step (the traces tell the time), and the memory
 /// of a `TrigramTable`. Differs from the authors' program in these points: the search has a seed
 /// and does not depend on the order of a hash map; the whole prompt is learnt, not its last 16
 /// tokens; the most visited paths are kept, rather than those of the fewest distinct tokens; each
