@@ -80,7 +80,7 @@ final class Generation {
       seed: seed)
   }
 
-  private static func check(
+  static func check(
     _ prompt: [Int32], options: GenerationOptions, engine: ForwardEngine
   ) throws {
     let vocabularyCount = engine.model.configuration.vocabularyCount

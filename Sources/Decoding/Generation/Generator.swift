@@ -115,10 +115,15 @@ public actor Generator {
     var failure: (any Error)?
     do {
       let shared = speculationMemory(memory)
-      let generation = try Generation(
-        engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: shared.drafters, planning: shared.planning,
-        draftModel: draftModel)
+      let generation: any GenerationProcess =
+        options.decoding == .plain
+        ? try Generation(
+          engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
+          options: options, memory: shared.drafters, planning: shared.planning,
+          draftModel: draftModel)
+        : try SearchGeneration(
+          engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
+          options: options, draftModel: draftModel)
       failure = await drive(generation, channel)
     } catch {
       failure = error
@@ -143,7 +148,7 @@ public actor Generator {
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
-  private func drive(_ generation: Generation, _ channel: EventChannel) async -> (any Error)? {
+  private func drive(_ generation: any GenerationProcess, _ channel: EventChannel) async -> (any Error)? {
     while !generation.isFinished {
       let events: [GenerationEvent]
       var failure: (any Error)?
