@@ -19,6 +19,8 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
+        foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
       """)
 
@@ -74,16 +76,20 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
+    let passage = try generation.search.passageText()
     let languageModel = try await model.load()
-    let tokens = try input.tokens(text, for: languageModel)
+    let question = passage.map { ExactExtractOptions.prompt(passage: $0, question: text) }
+    let tokens = try input.tokens(question ?? text, for: languageModel)
     // The samples are turns of one conversation: prompt and drafters' memory are shared.
     let conversation = samples.runs(of: generation.decode) > 1 ? Generator.ConversationID() : nil
-    let firstSeed = sampling.seed ?? (samples.runs(of: generation.decode) > 1 ? Self.drawnSeed() : nil)
+    let firstSeed =
+      sampling.seed ?? (samples.runs(of: generation.decode) > 1 ? Self.drawnSeed() : nil)
     var finished: [RunSample] = []
     for index in 0..<samples.runs(of: generation.decode) {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.search.extraction.passage = passage ?? ""
       options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       let output = RunOutput(
@@ -105,7 +111,8 @@ struct RunCommand: AsyncParsableCommand {
   ) async throws -> RunSample {
     if samples.runs(of: generation.decode) > 1, !json, samples.bestOf == nil {
       let seed = options.sampling.seed.map { ", seed \($0)" } ?? ""
-      try TextStream.output.writeLine("--- sample \(number) of \(samples.runs(of: generation.decode))\(seed)")
+      try TextStream.output.writeLine(
+        "--- sample \(number) of \(samples.runs(of: generation.decode))\(seed)")
     }
     do {
       let events = languageModel.generator.generate(
@@ -163,7 +170,9 @@ struct RunCommand: AsyncParsableCommand {
   }
 
   private func write(_ sample: RunSample) throws {
-    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: samples.runs(of: generation.decode))) }
+    if samples.count > 1 {
+      try TextStream.output.writeLine(sample.title(of: samples.runs(of: generation.decode)))
+    }
     let text = sample.result.transcript.shownText
     try TextStream.output.write(text.last?.isNewline == true ? text : text + "\n")
   }
@@ -172,6 +181,7 @@ struct RunCommand: AsyncParsableCommand {
     let result = sample.result
     if samples.bestOf != nil { note(sample.title(of: samples.runs(of: generation.decode))) }
     for line in sample.legend { note(line) }
+    if let line = result.passageLine { note(line) }
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }

@@ -148,7 +148,9 @@ public actor Generator {
   }
 
   /// Steps until the end; returns the error that ended it, if one did.
-  private func drive(_ generation: any GenerationProcess, _ channel: EventChannel) async -> (any Error)? {
+  private func drive(_ generation: any GenerationProcess, _ channel: EventChannel) async -> (
+    any Error
+  )? {
     while !generation.isFinished {
       let events: [GenerationEvent]
       var failure: (any Error)?
