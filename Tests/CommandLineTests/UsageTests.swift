@@ -6,7 +6,8 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
-    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["race"],
+    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
+    ["race"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -81,6 +82,9 @@ struct UsageTests {
     ["run", "x", "--decode", "contrastive", "--temperature", "0.8"],
     ["run", "x", "--decode", "contrastive", "--penalty-alpha", "2"],
     ["run", "x", "--decode", "exact-extract"], ["run", "x", "--passage", "letter.txt"],
+    ["bench", "code"], ["bench", "code", "--humaneval", "--data", "x.jsonl"],
+    ["bench", "code", "--humaneval", "--limit", "0"],
+    ["bench", "code", "--humaneval", "--skip", "-1"],
     ["models", "extra"],
   ]
 
