@@ -56,7 +56,7 @@ struct RunCommand: AsyncParsableCommand {
           + "one of them")
     }
     try generation.check(with: sampling)
-    try samples.check(with: sampling)
+    try samples.check(with: sampling, decode: generation.decode)
   }
 
   func run() async throws {
@@ -77,16 +77,17 @@ struct RunCommand: AsyncParsableCommand {
     let languageModel = try await model.load()
     let tokens = try input.tokens(text, for: languageModel)
     // The samples are turns of one conversation: prompt and drafters' memory are shared.
-    let conversation = samples.total > 1 ? Generator.ConversationID() : nil
-    let firstSeed = sampling.seed ?? (samples.total > 1 ? Self.drawnSeed() : nil)
+    let conversation = samples.runs(of: generation.decode) > 1 ? Generator.ConversationID() : nil
+    let firstSeed = sampling.seed ?? (samples.runs(of: generation.decode) > 1 ? Self.drawnSeed() : nil)
     var finished: [RunSample] = []
-    for index in 0..<samples.total {
+    for index in 0..<samples.runs(of: generation.decode) {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       let output = RunOutput(
-        streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,
+        streams: !json && samples.bestOf == nil && !listsTexts, tokenizer: languageModel.tokenizer,
         markup: drafts.markup, trace: trace, generation: index)
       let sample = try await self.sample(
         index + 1, of: languageModel, tokens, options, output, conversation)
@@ -102,9 +103,9 @@ struct RunCommand: AsyncParsableCommand {
     _ options: GenerationOptions, _ output: RunOutput,
     _ conversation: Generator.ConversationID?
   ) async throws -> RunSample {
-    if samples.total > 1, !json, samples.bestOf == nil {
+    if samples.runs(of: generation.decode) > 1, !json, samples.bestOf == nil {
       let seed = options.sampling.seed.map { ", seed \($0)" } ?? ""
-      try TextStream.output.writeLine("--- sample \(number) of \(samples.total)\(seed)")
+      try TextStream.output.writeLine("--- sample \(number) of \(samples.runs(of: generation.decode))\(seed)")
     }
     do {
       let events = languageModel.generator.generate(
@@ -125,6 +126,9 @@ struct RunCommand: AsyncParsableCommand {
     }
   }
 
+  /// True if the texts that a search found are listed, each under a title.
+  private var listsTexts: Bool { generation.decode.listsCandidates && samples.count > 1 }
+
   /// A seed of 32 bits, as generations draw them.
   private static func drawnSeed() -> UInt64 { UInt64(UInt32.random(in: 0...UInt32.max)) }
 
@@ -142,6 +146,8 @@ struct RunCommand: AsyncParsableCommand {
       try TextStream.output.writeLine(object(first, ranked).serialized())
     } else if samples.bestOf != nil {
       for sample in shown { try write(sample) }
+    } else if listsTexts {
+      for line in first.result.candidateLines { try TextStream.output.writeLine(line) }
     }
     for sample in shown { describe(sample) }
   }
@@ -150,21 +156,21 @@ struct RunCommand: AsyncParsableCommand {
   private func object(_ first: RunSample, _ all: [RunSample]) -> JSONValue {
     let lists = logprobs != nil
     var object = first.json(listsLogProbabilities: lists)
-    if samples.total > 1 {
+    if samples.runs(of: generation.decode) > 1 {
       object["samples"] = .array(all.map { .object($0.json(listsLogProbabilities: lists)) })
     }
     return .object(object)
   }
 
   private func write(_ sample: RunSample) throws {
-    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: samples.total)) }
+    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: samples.runs(of: generation.decode))) }
     let text = sample.result.transcript.shownText
     try TextStream.output.write(text.last?.isNewline == true ? text : text + "\n")
   }
 
   private func describe(_ sample: RunSample) {
     let result = sample.result
-    if samples.bestOf != nil { note(sample.title(of: samples.total)) }
+    if samples.bestOf != nil { note(sample.title(of: samples.runs(of: generation.decode))) }
     for line in sample.legend { note(line) }
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")

@@ -32,8 +32,40 @@ struct RunResult {
     if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
+    if let candidates = summary.candidates {
+      object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
+    }
     if let remark = summary.finishReason.note { object["note"] = .string(remark) }
     return object
+  }
+
+  private static func candidate(_ candidate: GenerationCandidate) -> JSONObject {
+    var object = JSONObject([
+      ("text", .string(candidate.text)),
+      ("tokens", .array(candidate.tokens.map { .integer(Int($0)) })),
+      ("score", .number(candidate.score)),
+      ("logprob", .number(candidate.logProbability)),
+      ("finish_reason", .string(candidate.finishReason.name)),
+    ])
+    if let group = candidate.group { object["group"] = .integer(group) }
+    if let range = candidate.passageRange {
+      object["passage_range"] = .array([.integer(range.lowerBound), .integer(range.upperBound)])
+    }
+    return object
+  }
+
+  /// The texts that a search found, each under a title.
+  var candidateLines: [String] {
+    let candidates = summary.candidates ?? []
+    return candidates.enumerated().flatMap { index, candidate in
+      let group = candidate.group.map { ", group \($0 + 1)" } ?? ""
+      return [
+        "--- text \(index + 1) of \(candidates.count)\(group), "
+          + "score \(readableRatio(candidate.score)), "
+          + "log-probability \(readableRatio(candidate.logProbability))",
+        candidate.text,
+      ]
+    }
   }
 
   /// The lines of `--stats`.

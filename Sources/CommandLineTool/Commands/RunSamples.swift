@@ -20,6 +20,9 @@ struct SampleArguments: ParsableArguments {
   /// Samples to make.
   var total: Int { bestOf ?? count }
 
+  /// Generations to run: one where the method itself lists several texts.
+  func runs(of decode: DecodingMethod) -> Int { decode.listsCandidates ? 1 : total }
+
   static let limit = 1000
 
   func validate() throws {
@@ -35,7 +38,14 @@ struct SampleArguments: ParsableArguments {
 
   /// Checks what depends on both groups of options.
   /// - Throws: `ValidationError` that names the fix.
-  func check(with sampling: SamplingArguments) throws {
+  func check(with sampling: SamplingArguments, decode: DecodingMethod) throws {
+    if decode.listsCandidates {
+      guard bestOf == nil else {
+        throw ValidationError(
+          "--decode \(decode.rawValue) lists its best texts with --n; drop --best-of")
+      }
+      return
+    }
     if total > 1, sampling.temperature == 0 {
       throw ValidationError(
         "\(total) samples at temperature 0 are \(total) times the same text; give --temperature, "

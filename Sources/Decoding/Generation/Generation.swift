@@ -29,7 +29,7 @@ final class Generation: GenerationProcess {
   private var isDrafted = false
   private var events: [GenerationEvent] = []
   private var decodeStart: ContinuousClock.Instant?
-  private var summary: GenerationSummary
+  private(set) var summary: GenerationSummary
   private(set) var isFinished = false
 
   /// Checks everything that can be checked before the first forward pass, and drops from the
@@ -85,7 +85,7 @@ final class Generation: GenerationProcess {
       seed: seed)
   }
 
-  private static func check(
+  static func check(
     _ prompt: [Int32], options: GenerationOptions, engine: ForwardEngine
   ) throws {
     let vocabularyCount = engine.model.configuration.vocabularyCount
@@ -110,9 +110,6 @@ final class Generation: GenerationProcess {
   func close() throws { try speculation?.end() }
 
   // MARK: Before a pass
-
-  /// Tokens that were generated.
-  var generatedTokens: Int { summary.generatedTokens }
 
   /// Tokens so far.
   var position: Int { history.count }

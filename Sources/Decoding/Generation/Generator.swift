@@ -197,6 +197,11 @@ public actor Generator {
     _ prompt: [Int32], _ options: GenerationOptions, _ conversation: Conversation,
     _ memory: String
   ) throws -> any GenerationProcess {
+    guard options.decoding == .plain else {
+      return try SearchGeneration(
+        engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
+        options: options, draftModel: draftModel)
+    }
     let shared = speculationMemory(memory)
     return try Generation(
       engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,

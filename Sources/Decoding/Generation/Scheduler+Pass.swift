@@ -132,7 +132,7 @@ extension Scheduler {
     }
     let duration = began.duration(to: clock.now)
     let position = meanPosition(members)
-    let before = members.reduce(0) { $0 + $1.generation.generatedTokens }
+    let before = members.reduce(0) { $0 + $1.generation.summary.generatedTokens }
     var (row, logitsRow) = (0, 0)
     for (member, count) in zip(members, logits) {
       row += member.generation.rows
@@ -146,7 +146,7 @@ extension Scheduler {
     }
     guard load.sequences > 1, load.promptRows == 0 else { return }
     let drafting = members.reduce(Duration.zero) { $0 + $1.generation.draftDuration }
-    let given = members.reduce(-before) { $0 + $1.generation.generatedTokens }
+    let given = members.reduce(-before) { $0 + $1.generation.summary.generatedTokens }
     learn(members, given: given, duration: duration, drafting: drafting, position: position, load)
   }
 

@@ -9,11 +9,12 @@ final class SharedPrompt {
   /// - Parameter count: number of samples.
   init(samples count: Int) { waiting = count }
 
-  /// Whether `sample` can begin: it has the prompt from another one now, or runs it itself.
+  /// Whether `sample` can begin: it has the prompt from another one now, or runs it itself. Processes
+  /// that run passes of their own share nothing.
   func admits(_ sample: ScheduledProcess) -> Bool {
     if source != nil { return true }
     if leader?.isOver ?? true { leader = sample }
-    return leader === sample
+    return leader === sample || leader?.process is any SteppedProcess
   }
 
   /// Gives a sample that begins the prompt's keys and values, if they are there.

@@ -8,9 +8,9 @@ extension MethodRegistry {
         arxiv: "1610.02424"),
       summary: "Finds several good texts that differ, by making groups of beams avoid each other's "
         + "tokens.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["diverse-beam"]),
-      example: "foretoken run --decode diverse-beam \"A title for a story about rain:\""),
+      example: "foretoken run --decode diverse-beam --n 4 \"A title for a story about rain:\""),
     Method(
       number: 27, name: "exact-extract", card: "exact-extract", area: .search,
       paper: Paper(
