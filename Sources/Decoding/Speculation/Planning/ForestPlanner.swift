@@ -37,36 +37,49 @@ struct ForestPlanner {
   /// - Parameter candidates: for each sequence its nodes' values, the largest first. Of equal values
   ///   those of earlier sequences go first.
   mutating func split(_ candidates: [[Float]], _ costs: Costs) -> [Int] {
-    order.removeAll(keepingCapacity: true)
-    for (sequence, values) in candidates.enumerated() {
-      for value in values where value > 0 { order.append((value, sequence)) }
-    }
-    order.sort { ($0.value, $1.sequence) > ($1.value, $0.sequence) }
+    load(candidates)
     var counts = [Int](repeating: 0, count: candidates.count)
     for (_, sequence) in order.prefix(best(costs)) { counts[sequence] += 1 }
     return counts
   }
 
-  /// How many of the ordered candidates are worth their rows.
-  private func best(_ costs: Costs) -> Int {
-    let most = min(order.count, max(costs.room, 0))
-    guard most > 0 else { return 0 }
-    let base = costs.microseconds(costs.rows)
+  /// What a microsecond is worth, in tokens.
+  mutating func rate(_ candidates: [[Float]], _ costs: Costs) -> Double {
+    load(candidates)
+    return rate(costs)
+  }
+
+  /// Orders all candidates by their values.
+  private mutating func load(_ candidates: [[Float]]) {
+    order.removeAll(keepingCapacity: true)
+    for (sequence, values) in candidates.enumerated() {
+      for value in values where value > 0 { order.append((value, sequence)) }
+    }
+    order.sort { ($0.value, $1.sequence) > ($1.value, $0.sequence) }
+  }
+
+  private func rate(_ costs: Costs) -> Double {
     let sequences = Double(costs.sequences)
-    let plain = sequences / base
+    let plain = sequences / costs.microseconds(costs.rows)
     var reachable = plain
     var sum = 0.0
-    for count in 1...most {
-      sum += Double(order[count - 1].value)
-      reachable = max(reachable, (sequences + sum) / costs.microseconds(costs.rows + count))
+    for (index, candidate) in order.prefix(max(costs.room, 0)).enumerated() {
+      sum += Double(candidate.value)
+      reachable = max(reachable, (sequences + sum) / costs.microseconds(costs.rows + index + 1))
     }
-    let rate = min(max(plain * recentSpeedup, plain), reachable)
+    return min(max(plain * recentSpeedup, plain), reachable)
+  }
+
+  /// How many of the ordered candidates are worth their rows.
+  private func best(_ costs: Costs) -> Int {
+    let rate = rate(costs)
+    let base = costs.microseconds(costs.rows)
     var best = (count: 0, gain: 0.0, sum: 0.0)
-    sum = 0
-    for count in 1...most {
-      sum += Double(order[count - 1].value)
-      let gain = sum - rate * (costs.microseconds(costs.rows + count) - base)
-      if gain > best.gain { best = (count, gain, sum) }
+    var sum = 0.0
+    for (index, candidate) in order.prefix(max(costs.room, 0)).enumerated() {
+      sum += Double(candidate.value)
+      let gain = sum - rate * (costs.microseconds(costs.rows + index + 1) - base)
+      if gain > best.gain { best = (index + 1, gain, sum) }
     }
     let drafting = Set(order.prefix(best.count).map(\.sequence)).count
     return best.gain > Self.margin * (Double(drafting) + best.sum) ? best.count : 0

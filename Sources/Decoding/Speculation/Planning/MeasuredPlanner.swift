@@ -231,9 +231,10 @@ final class MeasuredPlanner: SharingPlanner {
   }
 
   func offer(_ tree: TokenTree, values: inout [Float]) {
+    values.removeAll(keepingCapacity: true)
+    guard !tree.isEmpty else { return recordGain(0) }
     step.proposed = tree
     loadValues(tree)
-    values.removeAll(keepingCapacity: true)
     for node in order { values.append(self.values[node]) }
   }
 
