@@ -19,6 +19,8 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
+        foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
       """)
 
@@ -74,13 +76,16 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
+    let passage = try generation.search.passageText()
     let languageModel = try await model.load()
-    let tokens = try input.tokens(text, for: languageModel)
+    let question = passage.map { ExactExtractOptions.prompt(passage: $0, question: text) }
+    let tokens = try input.tokens(question ?? text, for: languageModel)
     let firstSeed = sampling.seed ?? (runs > 1 ? Self.drawnSeed() : nil)
     let requests = (0..<runs).map { index in
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.search.extraction.passage = passage ?? ""
       options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       return options
@@ -192,6 +197,7 @@ struct RunCommand: AsyncParsableCommand {
     let result = sample.result
     if samples.bestOf != nil { note(sample.title(of: runs)) }
     for line in sample.legend { note(line) }
+    if let line = result.passageLine { note(line) }
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }

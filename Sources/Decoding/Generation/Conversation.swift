@@ -59,6 +59,12 @@ final class Conversation {
     tokens.append(contentsOf: run)
   }
 
+  /// Commits a path of pending nodes, whose tokens these are, and forgets the others.
+  func commit(path: [Int], tokens run: [Int32]) throws {
+    try cache.commit(path: path)
+    tokens.append(contentsOf: run)
+  }
+
   /// Commits the root of a drafted tree and its accepted nodes, and forgets the others.
   ///
   /// - Parameters:

@@ -80,6 +80,8 @@ enum DecodingRegistry {
     switch name {
     case "beam": .beam
     case "diverse-beam": .diverseBeam
+    case "contrastive": .contrastive
+    case "exact-extract": .exactExtract
     default: nil
     }
   }

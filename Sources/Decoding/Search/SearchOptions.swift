@@ -4,13 +4,20 @@ public struct SearchOptions: Sendable, Equatable {
   public var results: Int
   /// `beam` and `diverse-beam`.
   public var beam: BeamSearchOptions
+  /// `contrastive`.
+  public var contrastive: ContrastiveSearchOptions
+  /// `exact-extract`.
+  public var extraction: ExactExtractOptions
 
   /// Every method's defaults, unless told otherwise.
   public init(
-    results: Int = 1, beam: BeamSearchOptions = .init()
+    results: Int = 1, beam: BeamSearchOptions = .init(),
+    contrastive: ContrastiveSearchOptions = .init(), extraction: ExactExtractOptions = .init()
   ) {
     self.results = results
     self.beam = beam
+    self.contrastive = contrastive
+    self.extraction = extraction
   }
 
   /// Throws `GenerationError.invalidOption` for a value outside its range.
