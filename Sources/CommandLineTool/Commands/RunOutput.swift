@@ -34,7 +34,8 @@ final class RunOutput: Sendable {
   ///   - trace: where steps are written to.
   ///   - generation: number of the sample or turn, for the trace.
   init(
-    turns: TextTurns?, place: Int = 0, tokenizer: Tokenizer, markup: DraftMarkup? = nil, trace: TraceFile? = nil,
+    turns: TextTurns?, place: Int = 0, tokenizer: Tokenizer, markup: DraftMarkup? = nil,
+    trace: TraceFile? = nil,
     generation: Int = 0
   ) {
     self.turns = turns

@@ -32,7 +32,8 @@ import Testing
     #expect(received == (0..<count).map(piece))
   }
 
-  @Test("a channel is full at its capacity, takes what a step still has, and says when there is room")
+  @Test(
+    "a full channel takes what a step still has, and says when there is room")
   func room() async throws {
     let wake = WakeSignal()
     let channel = EventChannel(wake: wake)

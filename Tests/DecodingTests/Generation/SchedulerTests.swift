@@ -78,7 +78,8 @@ import Testing
     #expect((forwards.max() ?? 0) <= 12)
   }
 
-  @Test("cancelling half of the generations in mid-stream frees their pages and changes no other text")
+  @Test(
+    "cancelling half of the generations frees their pages and changes no other text")
   func cancellation() async throws {
     let model = try model()
     var random = SeededGenerator(seed: 5)
@@ -138,7 +139,8 @@ import Testing
     #expect(await generator.usedPages == 0)
   }
 
-  @Test("a long prompt takes a few rows of each pass while others decode, all that are left otherwise")
+  @Test(
+    "a long prompt takes a few rows of each pass while others decode")
   func chunkedPrefill() async throws {
     let model = try model()
     var random = SeededGenerator(seed: 6)

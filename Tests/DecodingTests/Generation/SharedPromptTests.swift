@@ -11,7 +11,8 @@ import Testing
   private let count = 8
   private func model() throws -> ToyModel { try ToyModel(letters: letters, sharpness: 14) }
 
-  private func samples(_ maxTokens: Int, _ method: SpeculationMethod = .none) -> [GenerationOptions] {
+  private func samples(_ maxTokens: Int, _ method: SpeculationMethod = .none) -> [GenerationOptions]
+  {
     (0..<count).map {
       GenerationOptions(
         maxTokens: maxTokens, sampling: .init(temperature: 1.2, seed: UInt64(70 + $0)),

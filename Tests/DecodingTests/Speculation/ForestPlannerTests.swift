@@ -46,7 +46,10 @@ import Testing
   private func gain(
     _ counts: [Int], _ candidates: [[Float]], _ costs: ForestPlanner.Costs, rate: Double
   ) -> Double {
-    let sum = zip(counts, candidates).reduce(0) { $0 + $1.1.prefix($1.0).reduce(0) { $0 + Double($1) } }
+    var sum = 0.0
+    for (count, values) in zip(counts, candidates) {
+      for value in values.prefix(count) { sum += Double(value) }
+    }
     let used = counts.reduce(0, +)
     return sum - rate * (costs.microseconds(costs.rows + used) - costs.microseconds(costs.rows))
   }
