@@ -1,5 +1,4 @@
 import Foretoken
-import Synchronization
 import TestSupport
 import Testing
 
@@ -34,33 +33,18 @@ import Testing
     let prompt = random.letters(640, letters)
     let generator = try model.makeGenerator(contextLimit: 1024)
     let streams = generator.generate(prompt, samples: samples(30))
-    let most = Mutex(0)
-    let found = try await withThrowingTaskGroup(of: (Int, Collected).self) { group in
-      for (index, stream) in streams.enumerated() {
-        group.addTask {
-          let watched = AsyncThrowingStream<GenerationEvent, any Error> { output in
-            Task {
-              do {
-                for try await event in stream {
-                  let pages = await generator.usedPages
-                  most.withLock { $0 = max($0, pages) }
-                  output.yield(event)
-                }
-                output.finish()
-              } catch { output.finish(throwing: error) }
-            }
-          }
-          return (index, try await Collected(watched))
-        }
-      }
-      var found: [Int: Collected] = [:]
-      for try await (index, collected) in group { found[index] = collected }
-      return streams.indices.compactMap { found[$0] }
+    // Looks between any two passes.
+    let watcher = Task {
+      var most = 0
+      while !Task.isCancelled { most = max(most, await generator.usedPages) }
+      return most
     }
+    let found = try await generator.collect(streams)
+    watcher.cancel()
+    let pages = await watcher.value
     #expect(found.map { Answer($0) } == (try await expected(model, prompt, samples(30))))
     #expect(Set(found.map(\.tokens)).count == count)
     // 640 tokens fill ten pages of 64; each sample writes to its copy of the last one, and to one more.
-    let pages = most.withLock { $0 }
     #expect(pages >= 9 + 2 && pages <= 9 + count * 2 + 1, "\(pages) pages")
     #expect(await generator.usedPages == 0)
     // Three passes run the prompt, one gives the other samples their last token of it.
@@ -135,32 +119,37 @@ import Testing
 
   @Test("samples share the samples' memory, and each has a conversation's memory of its own")
   func memories() async throws {
-    let seen = Mutex<[(samples: ObjectIdentifier, conversation: ObjectIdentifier)]>([])
-    // Kept alive, so that no two have the same identity.
-    let kept = Mutex<[Kept]>([])
+    let witness = Witness()
     let kind = DrafterKind(name: "witness", defaultNodes: 1) { setup in
-      let memories = (setup.samplesMemory, setup.conversationMemory)
-      kept.withLock { $0.append(Kept(memories: memories)) }
-      seen.withLock { $0.append((ObjectIdentifier(memories.0), ObjectIdentifier(memories.1))) }
+      witness.see(setup)
       return ScriptedDrafter([], decoys: 0)
     }
     var options = samples(4)
     for index in options.indices { options[index].customDrafter = kind }
     let generator = try model().makeGenerator()
     _ = try await generator.collect(generator.generate([1, 2, 3], samples: options))
-    seen.withLock { seen in
-      #expect(seen.count == count)
-      #expect(Set(seen.map(\.samples)).count == 1)
-      #expect(Set(seen.map(\.conversation)).count == count)
-    }
+    let seen = witness.seen
+    #expect(seen.count == count)
+    #expect(Set(seen.map(\.samples)).count == 1)
+    #expect(Set(seen.map(\.conversation)).count == count)
     var plain = samples(4)[0]
     plain.customDrafter = kind
     _ = try await Collected(generator.generate([1, 2, 3], options: plain))
-    seen.withLock { #expect($0.last.map { $0.samples == $0.conversation } == true) }
+    #expect(witness.seen.last.map { $0.samples == $0.conversation } == true)
   }
 
-  /// `@unchecked Sendable`: nothing but the identity is ever looked at.
-  private struct Kept: @unchecked Sendable {
-    let memories: (DrafterMemory, DrafterMemory)
+  /// Keeps the memories that drafters were made with.
+  ///
+  /// `@unchecked Sendable`: drafters are made on the engine's thread, and what they were made with is
+  /// read when all of them are done. The memories stay alive, so that no two are the same object.
+  private final class Witness: @unchecked Sendable {
+    private var kept: [DrafterMemory] = []
+    private(set) var seen: [(samples: ObjectIdentifier, conversation: ObjectIdentifier)] = []
+
+    func see(_ setup: DrafterSetup) {
+      kept += [setup.samplesMemory, setup.conversationMemory]
+      seen.append(
+        (ObjectIdentifier(setup.samplesMemory), ObjectIdentifier(setup.conversationMemory)))
+    }
   }
 }
