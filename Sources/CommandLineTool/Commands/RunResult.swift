@@ -55,12 +55,13 @@ struct RunResult {
           + "\(readableNumber(summary.decodeTokensPerSecond)) tokens/s"
       ),
     ]
-    return rows.map { name, time, detail in
+    let speeds: [String] = rows.map { name, time, detail in
       let line = name.padded(to: 8) + time.padded(to: 10, alignment: .right)
       return detail.isEmpty ? line : "\(line)   \(detail)"
-    } + [
-      "drafts  " + "\(summary.draftedTokens)".padded(to: 10, alignment: .right) + "   "
-        + "\(summary.acceptedTokens) accepted, "
+    }
+    let drafted = "\(summary.draftedTokens)".padded(to: 10, alignment: .right)
+    return speeds + [
+      "drafts  \(drafted)   \(summary.acceptedTokens) accepted, "
         + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",
