@@ -49,7 +49,7 @@ struct RaceCommand: AsyncParsableCommand {
       throw ValidationError(
         "--between names both methods, --speculate one against none; drop one of them")
     }
-    for name in [methods.first, methods.second] where name != SpeculationMethod.auto.rawValue {
+    for name in [methods.first, methods.second] {
       do {
         _ = try MethodRegistry.select(option: "--speculate", value: name)
       } catch {
@@ -135,7 +135,7 @@ struct RaceCommand: AsyncParsableCommand {
           }
         }
       case .finish(let value): summary = value
-      case .prompt: break
+      case .prompt, .warning: break
       }
     }
     await languageModel.generator.forgetMemory(memory)

@@ -19,6 +19,7 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Count to 30." --explain --max-tokens 40
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
       """)
 
@@ -29,6 +30,9 @@ struct RunCommand: AsyncParsableCommand {
       "With --json: list each token's log-probability and those of the N likeliest.",
       valueName: "n"))
   var logprobs: Int?
+
+  @Flag(help: "Say on standard error why each step drafted what it drafted, before the text.")
+  var explain = false
 
   @Flag(help: "Print speed and counts to standard error at the end.")
   var stats = false
@@ -72,6 +76,9 @@ struct RunCommand: AsyncParsableCommand {
     try trace?.close()
   }
 
+  /// Whether the text is written as it comes: explanations would stand in the middle of it.
+  private var streams: Bool { !json && samples.bestOf == nil && !explain }
+
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
     let languageModel = try await model.load()
@@ -84,9 +91,10 @@ struct RunCommand: AsyncParsableCommand {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.explainsDrafts = explain || trace != nil
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       let output = RunOutput(
-        streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,
+        streams: streams, explains: explain, tokenizer: languageModel.tokenizer,
         markup: drafts.markup, trace: trace, generation: index)
       let sample = try await self.sample(
         index + 1, of: languageModel, tokens, options, output, conversation)
@@ -102,7 +110,7 @@ struct RunCommand: AsyncParsableCommand {
     _ options: GenerationOptions, _ output: RunOutput,
     _ conversation: Generator.ConversationID?
   ) async throws -> RunSample {
-    if samples.total > 1, !json, samples.bestOf == nil {
+    if samples.total > 1, streams {
       let seed = options.sampling.seed.map { ", seed \($0)" } ?? ""
       try TextStream.output.writeLine("--- sample \(number) of \(samples.total)\(seed)")
     }
@@ -140,7 +148,7 @@ struct RunCommand: AsyncParsableCommand {
     guard let first = shown.first else { return }
     if json {
       try TextStream.output.writeLine(object(first, ranked).serialized())
-    } else if samples.bestOf != nil {
+    } else if !streams {
       for sample in shown { try write(sample) }
     }
     for sample in shown { describe(sample) }
@@ -169,6 +177,7 @@ struct RunCommand: AsyncParsableCommand {
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }
+    for warning in result.summary.warnings { note("warning: \(warning.message)") }
     if let remark = result.summary.finishReason.note { note("note: \(remark)") }
     if stats { for line in result.statistics { note(line) } }
   }

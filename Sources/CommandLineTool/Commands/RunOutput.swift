@@ -21,6 +21,7 @@ final class RunOutput: Sendable {
   }
 
   private let streams: Bool
+  private let explains: Bool
   private let tokenizer: Tokenizer
   private let trace: TraceFile?
   private let generation: Int
@@ -28,14 +29,17 @@ final class RunOutput: Sendable {
 
   /// - Parameters:
   ///   - streams: whether text is written as it comes.
+  ///   - explains: whether the reasons of each step are written to standard error.
   ///   - markup: how accepted drafts are marked; nil for not at all.
   ///   - trace: where steps are written to.
   ///   - generation: number of the sample or turn, for the trace.
   init(
-    streams: Bool, tokenizer: Tokenizer, markup: DraftMarkup? = nil, trace: TraceFile? = nil,
+    streams: Bool, explains: Bool = false, tokenizer: Tokenizer, markup: DraftMarkup? = nil,
+    trace: TraceFile? = nil,
     generation: Int = 0
   ) {
     self.streams = streams
+    self.explains = explains
     self.tokenizer = tokenizer
     self.trace = trace
     self.generation = generation
@@ -57,6 +61,10 @@ final class RunOutput: Sendable {
         $0.transcript.counts.append(step)
         $0.markup?.append(step)
       }
+      if explains {
+        let number = transcript.counts.decodeSteps
+        for line in DraftExplanation.lines(step, number: number) { note(line) }
+      }
       try trace?.append(step, generation: generation)
     case .text(let piece):
       try write(
@@ -68,7 +76,7 @@ final class RunOutput: Sendable {
     case .finish(let summary):
       state.withLock { $0.summary = summary }
       try closeMarks()
-    case .prompt: break
+    case .prompt, .warning: break
     }
   }
 

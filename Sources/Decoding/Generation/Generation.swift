@@ -26,6 +26,7 @@ final class Generation {
   private var decodeStart: ContinuousClock.Instant?
   private(set) var summary: GenerationSummary
   private(set) var isFinished = false
+  private var isReported = false
 
   /// Checks everything that can be checked before the first forward pass, and drops from the
   /// conversation what the prompt does not share.
@@ -97,6 +98,12 @@ final class Generation {
   /// Runs one forward pass, and returns what there is to report.
   func advance() throws -> [GenerationEvent] {
     events.removeAll(keepingCapacity: true)
+    try step()
+    report()
+    return events
+  }
+
+  private func step() throws {
     let committed = conversation.tokens.count
     if committed < prompt.count {
       try prefill(prompt[committed..<min(committed + options.prefillChunk, prompt.count)])
@@ -105,18 +112,29 @@ final class Generation {
     } else {
       try decode()
     }
-    return events
   }
 
   /// Ends the generation from outside, and returns the last events.
   func end(_ reason: FinishReason) -> [GenerationEvent] {
     events.removeAll(keepingCapacity: true)
     if !isFinished { finish(reason) }
+    report()
     return events
   }
 
-  /// Lets the drafter keep what it learnt. Call it once, after the last event.
-  func close() throws { try speculation?.end() }
+  /// Adds what the drafters have to say; at the end they keep what they learnt, and the summary is
+  /// complete.
+  private func report() {
+    let isLast = isFinished && !isReported
+    if isLast { speculation?.end() }
+    for warning in speculation?.takeWarnings() ?? [] {
+      summary.warnings.append(warning)
+      events.append(.warning(warning))
+    }
+    guard isLast else { return }
+    isReported = true
+    events.append(.finish(summary))
+  }
 
   // MARK: Steps
 
@@ -143,7 +161,7 @@ final class Generation {
 
   private func decode() throws {
     let began = clock.now
-    try speculation?.draft(history, room: draftRoom)
+    speculation?.draft(history, room: draftRoom)
     let drafted = clock.now
     // The latest token is the only one whose keys and values are not in the cache yet.
     batch.removeAll()
@@ -189,8 +207,8 @@ final class Generation {
     events.append(
       .step(
         StepTrace(
-          position: history.count, tree: tree, drafter: speculation?.drafter.name,
-          verification: verification,
+          position: history.count, tree: tree, drafters: speculation?.drafterNames ?? [],
+          verification: verification, plan: speculation?.plan,
           costs: StepCosts(
             forwardRows: rows, draftMicroseconds: Self.microseconds(began.duration(to: drafted)),
             forwardMicroseconds: forwardMicroseconds,
@@ -198,7 +216,7 @@ final class Generation {
     summary.draftedTokens += tree.count
     summary.acceptedTokens += verification.accepted.count
     let taken = take(verification.emitted, entries)
-    try speculation?.observe(
+    speculation?.observe(
       verification, emitted: Array(verification.emitted.prefix(taken)), logits: logits,
       taps: passOptions.taps.indices.map(forwardOutput.tap), history: history,
       forwardMicroseconds: Double(forwardMicroseconds))
@@ -254,7 +272,6 @@ final class Generation {
     if let decodeStart {
       summary.decodeMilliseconds = Self.milliseconds(decodeStart.duration(to: clock.now))
     }
-    events.append(.finish(summary))
   }
 
   // MARK: Time

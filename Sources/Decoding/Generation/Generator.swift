@@ -154,16 +154,8 @@ public actor Generator {
         events = generation.end(.error(String(describing: error)))
       }
       for event in events { await channel.send(event) }
-      if let failure {
-        try? generation.close()
-        return failure
-      }
+      if let failure { return failure }
       if activeCount > 1 { await Task.yield() }
-    }
-    do {
-      try generation.close()
-    } catch {
-      return error
     }
     return nil
   }
