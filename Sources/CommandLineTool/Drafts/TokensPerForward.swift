@@ -42,6 +42,5 @@ func readableRatio(_ value: Double?) -> String {
   guard let value, value.isFinite, abs(value) < 1e15 else { return "–" }
   let hundredths = Int((value * 100).rounded())
   let rest = abs(hundredths) % 100
-  let sign = hundredths < 0 ? "-" : ""
-  return "\(sign)\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest)"
+  return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest)"
 }

@@ -108,6 +108,8 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
   public var seed: UInt64
   /// What went wrong without ending the generation.
   public var warnings: [GenerationWarning] = []
+  /// What a method that compares several texts found, best first; nil for the other methods.
+  public var candidates: [GenerationCandidate]?
 
   /// Prompt tokens run per second, those of the cache not counted; 0 if the time is too short.
   public var prefillTokensPerSecond: Double {
@@ -134,6 +136,6 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
     case acceptedTokens = "accepted_tokens"
     case prefillMilliseconds = "prefill_ms"
     case decodeMilliseconds = "decode_ms"
-    case method, guarantee, seed, warnings
+    case method, guarantee, seed, warnings, candidates
   }
 }

@@ -157,7 +157,7 @@ extension DraftContext {
     guard needsDistributions else { return self }
     return DraftContext(
       history: history, promptCount: promptCount, sampling: sampling, noise: noise,
-      needsDistributions: false, remaining: remaining)
+      needsDistributions: false, remaining: remaining, load: load)
   }
 }
 

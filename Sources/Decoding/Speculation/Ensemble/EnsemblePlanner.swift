@@ -16,7 +16,7 @@
 ///
 /// Everything proposed is judged by the tokens that come out, run or not, as in `MeasuredPlanner`.
 /// Deterministic: time enters through `observe` and `learnPrice` only.
-final class EnsemblePlanner: Planner {
+final class EnsemblePlanner: SharingPlanner {
   private static let trials = 8
   private static let mostWalks = 16
   /// Steps that catching up may be paid back in: these, and one for every four tokens so far.
@@ -29,13 +29,14 @@ final class EnsemblePlanner: Planner {
   /// Tokens that the step is expected to give.
   private(set) var expectedTokens = 1.0
 
-  private let costs: CostModel
+  let costs: CostModel
   private let record: EnsembleRecord
   private var members: [MemberState]
   private var economy = StepEconomy()
   private var walks: [EnsembleWalk] = []
   private var levelWalks: [LevelWalk] = []
   private var position = 0
+  private var load = PassLoad.alone
   private var nodeLimit = 0
   private var proposalMicroseconds = 0.0  // of this step, catching up left out
   private var values = NodeValues()
@@ -81,8 +82,32 @@ final class EnsemblePlanner: Planner {
     members = drafter.memberNames.map { MemberState(name: $0, record: memberRecord($0)) }
   }
 
+  /// Microseconds of a pass with so many drafted nodes of this sequence, and of learning from it.
   private func cost(_ nodes: Int) -> Double {
-    costs.microseconds(rows: 1 + nodes, position: position) + record.learning.row * Double(nodes)
+    costs.microseconds(
+      rows: load.sequences + load.promptRows + nodes, position: position,
+      sequences: load.sequences) + record.learning.row * Double(nodes)
+  }
+
+  /// Microseconds of a token of plain decoding: this sequence's share of the pass.
+  private var tokenMicroseconds: Double { cost(0) / Double(load.sequences) }
+
+  private func choose(rate: Double? = nil) -> StepEconomy.Choice {
+    guard let rate else {
+      return economy.choose(sums: sums, prices: prices, sequences: load.sequences)
+    }
+    return economy.choose(sums: sums, prices: prices, rate: rate)
+  }
+
+  /// What a microsecond is worth in a step that can reach `reachable`.
+  private func rate(_ reachable: Double) -> Double {
+    economy.rate(
+      plain: Double(load.sequences) / prices[0], reachable: reachable, sequences: load.sequences)
+  }
+
+  /// The best rate that `sums` and `prices` allow.
+  private var reachable: Double {
+    StepEconomy.reachable(sums: sums, prices: prices, sequences: load.sequences)
   }
 
   // MARK: Who is asked
@@ -91,6 +116,7 @@ final class EnsemblePlanner: Planner {
     for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget {
     position = context.position
+    load = context.load
     nodeLimit = limit.nodes
     expectedTokens = 1
     proposalMicroseconds = 0
@@ -111,7 +137,7 @@ final class EnsemblePlanner: Planner {
   func budget(ofTable index: Int, _ limit: DraftBudget) -> DraftBudget? {
     let known = members[index].record
     let price = known.proposalMicroseconds ?? 0
-    let single = cost(0)
+    let single = tokenMicroseconds
     let isWorthIt =
       known.proposals < Self.trials || price <= Self.negligible * single
       || members[index].ownGain * single >= price
@@ -186,15 +212,14 @@ final class EnsemblePlanner: Planner {
   ) -> (with: StepEconomy.Choice, without: (gain: Double, tokens: Double)) {
     loadNodes(limit.nodes)
     let (ownSums, ownPrices) = (sums, prices)
-    var reachable = StepEconomy.reachable(sums: sums, prices: prices)
+    let reachableWithout = reachable
     let price = asked.price ?? DraftPrice(catchUp: 0, level: 0)
     let once = Self.isInvestment(price) ? 0 : price.catchUp
     loadPrices(most) { $0 > 0 ? once + price.level * Double($0) : 0 }
     loadLevels(index, most, asked.confidence)
-    reachable = max(reachable, StepEconomy.reachable(sums: sums, prices: prices))
-    let rate = economy.rate(plain: 1 / prices[0], reachable: reachable)
+    let rate = rate(max(reachable, reachableWithout))
     let without = economy.choose(sums: ownSums, prices: ownPrices, rate: rate)
-    let with = economy.choose(sums: sums, prices: prices, rate: rate)
+    let with = choose(rate: rate)
     return (with, (without.gain, ownSums[without.count]))
   }
 
@@ -225,7 +250,7 @@ final class EnsemblePlanner: Planner {
       path *= 0.85
       sums[level + 1] = sums[level] + path
     }
-    return max(economy.choose(sums: sums, prices: prices).count, 1)
+    return max(choose().count, 1)
   }
 
   private func loadPrices(_ most: Int, proposal: (Int) -> Double = { _ in 0 }) {
@@ -275,32 +300,63 @@ final class EnsemblePlanner: Planner {
   }
 
   func prune(_ tree: inout TokenTree) {
+    evaluateAll()
+    loadNodes(nodeLimit)
+    let chosen = choose()
+    if explains { plan?.decide(chosen, sums: sums, prices: prices) }
+    run(chosen.count, &tree)
+  }
+
+  func offer(_ tree: TokenTree, values: inout [Float]) {
+    evaluateAll()
+    values.removeAll(keepingCapacity: true)
+    for node in self.values.order.prefix(nodeLimit) { values.append(self.values.paths[node]) }
+  }
+
+  func keep(_ count: Int, of tree: inout TokenTree) {
+    if explains {
+      loadNodes(nodeLimit)
+      let rate = rate(reachable)
+      let gain = sums[min(count, sums.count - 1)] - rate * (cost(count) - cost(0))
+      plan?.decide(
+        StepEconomy.Choice(count: min(count, sums.count - 1), gain: gain, rate: rate), sums: sums,
+        prices: prices)
+    }
+    run(count, &tree)
+  }
+
+  private func evaluateAll() {
     let proposal = drafter.proposal
     evaluate(proposal)
     learnOwnGains(proposal, most: nodeLimit)
-    loadNodes(nodeLimit)
-    let chosen = economy.choose(sums: sums, prices: prices)
-    expectedTokens = 1 + sums[chosen.count]
-    proposal.best(
-      chosen.count, order: values.order, probabilities: values.estimates, origins: values.best,
-      into: &tree)
     walks.append(EnsembleWalk(proposal, values))
-    if explains { explain(chosen, tree) }
+  }
+
+  /// Makes the tree of the best nodes.
+  private func run(_ count: Int, _ tree: inout TokenTree) {
+    let kept = values.order.prefix(count).reduce(0) { $0 + Double(values.paths[$1]) }
+    expectedTokens = 1 + kept
+    drafter.proposal.best(
+      count, order: values.order, probabilities: values.estimates, origins: values.best,
+      into: &tree)
+    guard explains else { return }
+    for index in members.indices {
+      plan?.members[index].kept = tree.proposers.count { $0 & 1 << UInt32(index) != 0 }
+    }
   }
 
   /// What each member alone contributes, for those whose time counts.
   private func learnOwnGains(_ proposal: EnsembleProposal, most: Int) {
-    let least = Self.negligible * cost(0)
+    let least = Self.negligible * tokenMicroseconds
     for index in members.indices {
       guard let asked = members[index].asked, asked.levels == nil,
         members[index].record.proposalMicroseconds ?? 0 > least
       else { continue }
       loadNodes(most)
-      let rate = economy.rate(
-        plain: 1 / prices[0], reachable: StepEconomy.reachable(sums: sums, prices: prices))
-      let whole = economy.choose(sums: sums, prices: prices, rate: rate).gain
+      let rate = rate(reachable)
+      let whole = choose(rate: rate).gain
       loadNodes(most) { proposal.isOnly(index, at: $0) }
-      let rest = economy.choose(sums: sums, prices: prices, rate: rate).gain
+      let rest = choose(rate: rate).gain
       members[index].ownGain += (max(whole - rest, 0) - members[index].ownGain) / StepEconomy.memory
     }
   }
@@ -310,16 +366,21 @@ final class EnsemblePlanner: Planner {
   func observe(_ planned: PlannedStep) {
     let nodes = planned.tree.count
     position = planned.position
-    costs.observe(
-      rows: 1 + nodes, position: position, microseconds: planned.forwardMicroseconds)
+    // What a shared pass cost is the forest planner's to learn.
+    if planned.load == .alone {
+      costs.observe(
+        rows: 1 + nodes, position: position, microseconds: planned.forwardMicroseconds)
+    }
+    load = planned.load
+    let sequences = Double(load.sequences)
     for member in members {
-      member.record.probes.passStep(microseconds: planned.forwardMicroseconds)
+      member.record.probes.passStep(microseconds: planned.forwardMicroseconds / sequences)
     }
     record.learning.observe(planned.learningMicroseconds, nodes: nodes)
     beginLevelWalks()
     follow(planned.emitted)
     economy.observe(
-      tokens: planned.emitted.count, microseconds: cost(nodes) + proposalMicroseconds)
+      tokens: planned.emitted.count, microseconds: cost(nodes) / sequences + proposalMicroseconds)
   }
 
   /// Follows one member's proposal, level by level.
@@ -401,12 +462,5 @@ final class EnsemblePlanner: Planner {
     member.note = nil
     change(&member)
     plan?.members[index] = member
-  }
-
-  private func explain(_ chosen: StepEconomy.Choice, _ tree: TokenTree) {
-    plan?.decide(chosen, sums: sums, prices: prices)
-    for index in members.indices {
-      plan?.members[index].kept = tree.proposers.count { $0 & 1 << UInt32(index) != 0 }
-    }
   }
 }

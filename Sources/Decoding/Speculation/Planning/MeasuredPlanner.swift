@@ -16,7 +16,7 @@
 /// look that `ProbeAllowance` bounds.
 ///
 /// Deterministic: time enters through `observe` only. A decision takes microseconds.
-final class MeasuredPlanner: Planner {
+final class MeasuredPlanner: SharingPlanner {
   /// Steps that a drafter's catching-up may be paid back in: these, and one for every four tokens
   /// written so far, since a text that has lasted will last.
   private static let horizon = (least: 4.0, perToken: 0.25)
@@ -29,7 +29,7 @@ final class MeasuredPlanner: Planner {
   /// Tokens that the step is expected to give: 1 and the acceptances of the nodes that are run.
   private(set) var expectedTokens = 1.0
 
-  private let costs: CostModel
+  let costs: CostModel
   private let record: DrafterRecord
   private var acceptance = AcceptanceTable(memory: StepEconomy.memory)
   private var walks: [ShadowWalk] = []
@@ -45,6 +45,7 @@ final class MeasuredPlanner: Planner {
   /// What is decided of the step that is under way.
   private struct Step {
     var position = 0
+    var load = PassLoad.alone
     var wasAsked = false
     var isProbe = false
     var isCharged = false
@@ -60,18 +61,23 @@ final class MeasuredPlanner: Planner {
     self.record = record
   }
 
-  /// Microseconds of a pass with so many drafted nodes, and of learning from it.
+  /// Microseconds of a pass with so many drafted nodes of this sequence, and of learning from it.
   private func cost(_ nodes: Int) -> Double {
-    costs.microseconds(rows: 1 + nodes, position: step.position)
+    costs.microseconds(
+      rows: step.load.sequences + step.load.promptRows + nodes, position: step.position,
+      sequences: step.load.sequences)
       + record.learning.row * Double(nodes)
   }
+
+  /// Microseconds of a token of plain decoding: this sequence's share of the pass.
+  private var tokenMicroseconds: Double { cost(0) / Double(step.load.sequences) }
 
   // MARK: Before the proposal
 
   func budget(
     for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget {
-    step = Step(position: context.position)
+    step = Step(position: context.position, load: context.load)
     expectedTokens = 1
     plan = nil
     guard !limit.isEmpty else { return limit }
@@ -100,7 +106,7 @@ final class MeasuredPlanner: Planner {
   /// Proposals that cost next to nothing are always made, others if they lead to something.
   private func freeBudget(_ limit: DraftBudget) -> DraftBudget {
     let price = record.proposalMicroseconds ?? 0
-    let single = cost(0)
+    let single = tokenMicroseconds
     let isKnown = record.proposals >= Self.trials
     if !isKnown || price <= 0.002 * single || recentGain * single >= price { return limit }
     guard record.probes.allowsTime(price) else { return DraftBudget(nodes: 0, depth: 0) }
@@ -121,7 +127,7 @@ final class MeasuredPlanner: Planner {
     let once = isInvestment ? 0 : price.catchUp
     loadPrices(most, width: width) { once * ($0 > 0 ? 1 : 0) + price.level * Double($0) }
     loadLevels(most, prior: runsModel ? 0.8 : 0.5)
-    let chosen = economy.choose(sums: sums, prices: prices)
+    let chosen = economy.choose(sums: sums, prices: prices, sequences: step.load.sequences)
     var count = chosen.count
     if isInvestment {
       let left = Double(context.remaining) / (1 + sums[count])
@@ -187,7 +193,7 @@ final class MeasuredPlanner: Planner {
       path *= 0.85
       sum += path
     }
-    return max(economy.choose(sums: sums, prices: prices).count, 1)
+    return max(economy.choose(sums: sums, prices: prices, sequences: step.load.sequences).count, 1)
   }
 
   // MARK: Choosing
@@ -211,11 +217,27 @@ final class MeasuredPlanner: Planner {
     sums.append(0)
     for node in order { sums.append(sums[sums.count - 1] + Double(values[node])) }
     loadPrices(tree.count) { _ in 0 }
-    let chosen = economy.choose(sums: sums, prices: prices)
+    let chosen = economy.choose(sums: sums, prices: prices, sequences: step.load.sequences)
     recordGain(chosen.gain)
     expectedTokens = 1 + sums[chosen.count]
     if explains { explain(chosen, proposed: tree.count) }
     if chosen.count == 0 { tree.removeAll() } else { tree.keep(chosen.count, by: values) }
+  }
+
+  func offer(_ tree: TokenTree, values: inout [Float]) {
+    values.removeAll(keepingCapacity: true)
+    guard !tree.isEmpty else { return recordGain(0) }
+    step.proposed = tree
+    loadValues(tree)
+    for node in order { values.append(self.values[node]) }
+  }
+
+  func keep(_ count: Int, of tree: inout TokenTree) {
+    let kept = order.prefix(count).reduce(0) { $0 + Double(values[$1]) }
+    expectedTokens = 1 + kept
+    // What the kept nodes gain by this sequence's account: what more proposals may cost.
+    recordGain(max(kept - (cost(count) - cost(0)) / tokenMicroseconds, 0))
+    if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
   }
 
   private func recordGain(_ gain: Double) {
@@ -250,16 +272,20 @@ final class MeasuredPlanner: Planner {
   func observe(_ planned: PlannedStep) {
     let nodes = planned.tree.count
     step.position = planned.position
-    costs.observe(
-      rows: 1 + nodes, position: planned.position, microseconds: planned.forwardMicroseconds)
-    record.probes.passStep(microseconds: planned.forwardMicroseconds)
+    // What a shared pass cost is the forest planner's to learn.
+    if planned.load == .alone {
+      costs.observe(
+        rows: 1 + nodes, position: planned.position, microseconds: planned.forwardMicroseconds)
+    }
+    let sequences = Double(planned.load.sequences)
+    record.probes.passStep(microseconds: planned.forwardMicroseconds / sequences)
     let tree = step.proposed ?? planned.tree
     if step.wasAsked { learnPrice(planned.draftMicroseconds, depth: tree.depth) }
     record.learning.observe(planned.learningMicroseconds, nodes: nodes)
     follow(planned.emitted, tree)
     economy.observe(
       tokens: planned.emitted.count,
-      microseconds: cost(nodes) + proposalPrice(depth: tree.depth))
+      microseconds: cost(nodes) / sequences + proposalPrice(depth: tree.depth))
     step = Step()
   }
 
@@ -282,7 +308,7 @@ final class MeasuredPlanner: Planner {
       record.width += (Double(tree.count) / Double(tree.depth) - record.width) / 16
       if step.isProbe, let price = step.price {
         let spent = cost(tree.count) - cost(0) + price.level * Double(tree.depth)
-        walk.breakEven = spent / cost(0)
+        walk.breakEven = spent / tokenMicroseconds
       }
       walks.append(walk)
     }

@@ -31,8 +31,10 @@ struct StepEconomy {
   }
 
   /// What a microsecond is worth in tokens, in a step that could reach `reachable`.
-  func rate(plain: Double, reachable: Double) -> Double {
-    min(max(microseconds > 0 ? tokens / microseconds : plain, plain), reachable)
+  /// - Parameter sequences: of the pass; each gives at least one token.
+  func rate(plain: Double, reachable: Double, sequences: Int = 1) -> Double {
+    let recent = microseconds > 0 ? Double(sequences) * tokens / microseconds : plain
+    return min(max(recent, plain), reachable)
   }
 
   /// The best rate that a step can reach.
@@ -40,15 +42,18 @@ struct StepEconomy {
   /// - Parameters:
   ///   - sums: expected accepted tokens of 0, 1, ... nodes.
   ///   - prices: microseconds of a step with as many.
-  static func reachable(sums: [Double], prices: [Double]) -> Double {
-    zip(sums, prices).reduce(1 / prices[0]) { max($0, (1 + $1.0) / $1.1) }
+  static func reachable(sums: [Double], prices: [Double], sequences: Int = 1) -> Double {
+    let given = Double(sequences)
+    return zip(sums, prices).reduce(given / prices[0]) { max($0, (given + $1.0) / $1.1) }
   }
 
   /// The best number of nodes.
-  func choose(sums: [Double], prices: [Double]) -> Choice {
-    let reachable = Self.reachable(sums: sums, prices: prices)
+  func choose(sums: [Double], prices: [Double], sequences: Int = 1) -> Choice {
+    let reachable = Self.reachable(sums: sums, prices: prices, sequences: sequences)
+    let plain = Double(sequences) / prices[0]
     return choose(
-      sums: sums, prices: prices, rate: rate(plain: 1 / prices[0], reachable: reachable))
+      sums: sums, prices: prices,
+      rate: rate(plain: plain, reachable: reachable, sequences: sequences))
   }
 
   /// The best number of nodes, time being worth `rate`.
