@@ -32,6 +32,15 @@ struct RunResult {
     if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
+    if !summary.warnings.isEmpty {
+      object["warnings"] = .array(
+        summary.warnings.map {
+          [
+            "drafter": .string($0.drafter), "stage": .string($0.stage.rawValue),
+            "reason": .string($0.reason),
+          ]
+        })
+    }
     if let candidates = summary.candidates {
       object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
     }

@@ -12,7 +12,7 @@ public struct SpeculationMethod: RawRepresentable, Sendable, Hashable, Codable,
   /// The method of this name; the name is checked when a generation starts.
   public init(stringLiteral value: String) { rawValue = value }
 
-  /// The fastest of the available methods; plain decoding where none is available or pays.
+  /// All drafters that apply, planned together; plain decoding where none of them pays.
   public static let auto = SpeculationMethod(rawValue: "auto")
   /// No speculation: one token per forward pass.
   public static let none = SpeculationMethod(rawValue: "none")
@@ -79,6 +79,8 @@ public struct GenerationOptions: Sendable, Equatable {
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
   /// the time and the grain of progress, never the output.
   public var prefillChunk: Int
+  /// Whether the traces of steps say why they drafted what they drafted (`StepTrace.plan`).
+  public var explainsDrafts = false
 
   /// Greedy text of up to 512 tokens, unless asked otherwise.
   public init(
@@ -115,7 +117,6 @@ public struct GenerationOptions: Sendable, Equatable {
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
-    if speculation == .auto { return MethodRegistry.plain }
     return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
   }
 
