@@ -7,7 +7,7 @@ struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
-    ["race"],
+    ["bench", "concurrency"], ["race"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -85,6 +85,9 @@ struct UsageTests {
     ["bench", "code"], ["bench", "code", "--humaneval", "--data", "x.jsonl"],
     ["bench", "code", "--humaneval", "--limit", "0"],
     ["bench", "code", "--humaneval", "--skip", "-1"],
+    ["run", "x", "--n", "3", "--temperature", "1", "--concurrency", "0"],
+    ["bench", "concurrency", "--sequences", "1,0"], ["bench", "concurrency", "--tokens", "0"],
+    ["bench", "concurrency", "--speculate", "copy,no-such-method"],
     ["models", "extra"],
   ]
 
