@@ -445,3 +445,27 @@ private func residentBytes() throws -> Int {
   let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
   return (Int(fields[1]) ?? 0) * 4096
 }
+
+@Suite struct WorkShiftTests {
+  @Test("a look-up that is not worth its time works less and less, and at once again when it is")
+  func shifts() {
+    var shift = WorkShift()
+    var worked = 0
+    for _ in 0..<20_000 {
+      if !shift.isResting { worked += 1 }
+      shift.pass(isWorthIt: false)
+    }
+    #expect((96..<1200).contains(worked), "\(worked)")
+    while shift.isResting { shift.pass(isWorthIt: true) }
+    for _ in 0..<1000 {
+      shift.pass(isWorthIt: true)
+      #expect(!shift.isResting)
+    }
+    var rested = 0
+    for _ in 0..<200 {
+      shift.pass(isWorthIt: false)
+      rested += shift.isResting ? 1 : 0
+    }
+    #expect(rested > 100 && rested < 200)
+  }
+}
