@@ -75,6 +75,7 @@ struct GenerationArguments: ParsableArguments {
   var prefillChunk = 256
 
   @OptionGroup(title: "Search") var search: SearchArguments
+  @OptionGroup(title: "Adaptive search") var adaptive: AdaptiveSearchArguments
 
   /// The library's options.
   ///
@@ -88,6 +89,7 @@ struct GenerationArguments: ParsableArguments {
       draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
       decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
+    adaptive.apply(to: &options.search)
     return options
   }
 
@@ -102,6 +104,7 @@ struct GenerationArguments: ParsableArguments {
       throw ValidationError("--prediction is what --speculate input drafts from; add that option")
     }
     try search.check(with: decode)
+    try adaptive.check(with: decode)
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {

@@ -31,7 +31,7 @@ public actor Generator {
   }
 
   private nonisolated let executor: ThreadExecutor
-  private let engine: ForwardEngine
+  let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private var activeCount = 0
   private var memories: [String: SpeculationMemory] = [:]

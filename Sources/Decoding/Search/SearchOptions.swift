@@ -4,13 +4,26 @@ public struct SearchOptions: Sendable, Equatable {
   public var results: Int
   /// `beam` and `diverse-beam`.
   public var beam: BeamSearchOptions
+  /// `cautious`.
+  public var cautious: CNTPOptions
+  /// `entropy-adaptive`.
+  public var adaptive: EADOptions
+  /// `adadec`.
+  public var pausing: AdaDecOptions
+  /// `superposed`.
+  public var superposed: SuperposedOptions
 
   /// Every method's defaults, unless told otherwise.
   public init(
-    results: Int = 1, beam: BeamSearchOptions = .init()
+    results: Int = 1, beam: BeamSearchOptions = .init(), cautious: CNTPOptions = .init(),
+    adaptive: EADOptions = .init(), pausing: AdaDecOptions = .init(), superposed: SuperposedOptions = .init()
   ) {
     self.results = results
     self.beam = beam
+    self.cautious = cautious
+    self.adaptive = adaptive
+    self.pausing = pausing
+    self.superposed = superposed
   }
 
   /// Throws `GenerationError.invalidOption` for a value outside its range.
