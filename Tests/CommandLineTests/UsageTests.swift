@@ -6,7 +6,8 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
-    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["race"],
+    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["race"], ["train"],
+    ["train", "ngrams"], ["train", "adadec-threshold"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -72,7 +73,19 @@ struct UsageTests {
     ["bench", "kernels", "--formats", "Q9"], ["bench", "kernels", "--batches", "0"],
     ["bench", "model", "--at", "-1"], ["bench", "model", "--rows", "513"],
     ["bench", "model", "--context", "100"], ["bench", "model", "--prefill", "0"],
-    ["models", "extra"],
+    ["models", "extra"], ["run", "x", "--trials", "3"],
+    ["run", "x", "--decode", "cautious", "--trials", "0"],
+    ["run", "x", "--decode", "cautious", "--switch-entropy", "1"],
+    ["run", "x", "--decode", "entropy-adaptive", "--switch-window", "0"],
+    ["run", "x", "--decode", "adadec", "--temperature", "1"],
+    ["run", "x", "--decode", "adadec", "--pause-entropy", "1", "--pause-threshold", "f"],
+    ["run", "x", "--decode", "superposed", "--drafts", "0"],
+    ["run", "x", "--decode", "superposed", "--n", "2"],
+    ["run", "x", "--decode", "superposed", "--ngram-weight", "0.5"],
+    ["run", "x", "--decode", "cautious", "--speculate", "copy"], ["train", "ngrams"],
+    ["train", "ngrams", "f", "-o", "g", "--source", "", "--licence", "own"],
+    ["train", "adadec-threshold"], ["train", "adadec-threshold", "--data", "f"],
+    ["train", "adadec-threshold", "--humaneval", "--limit", "0"],
   ]
 
   @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)

@@ -40,7 +40,8 @@ struct TrainNGramsCommand: AsyncParsableCommand {
 
   func validate() throws {
     guard !source.isEmpty, !licence.isEmpty, source.utf8.count + licence.utf8.count < 4096 else {
-      throw ValidationError("--source and --licence need a text each, of 4096 bytes together at most")
+      throw ValidationError(
+        "--source and --licence need a text each, of 4096 bytes together at most")
     }
   }
 

@@ -31,7 +31,9 @@ struct TrainThresholdCommand: AsyncParsableCommand {
       "Where --data comes from; kept in the result. (default: none)", valueName: "text"))
   var source: String?
 
-  @Option(help: ArgumentHelp("Licence of --data; kept in the result. (default: none)", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Licence of --data; kept in the result. (default: none)", valueName: "name"))
   var licence: String?
 
   @Option(
@@ -71,7 +73,7 @@ struct TrainThresholdCommand: AsyncParsableCommand {
     let pairs = try await Interrupts.cancelling { try await self.pairs() }
     let threshold = try await Interrupts.cancelling { try await self.learn(pairs) }
     try output?.write(try threshold.json())
-    try json ? TextStream.output.write(threshold.json()) : report(threshold)
+    try json ? TextStream.output.write(threshold.json(inOneLine: true)) : report(threshold)
   }
 
   private func pairs() async throws -> [ReferencePair] {
@@ -100,9 +102,9 @@ struct TrainThresholdCommand: AsyncParsableCommand {
       used += 1
       if (index + 1) % 20 == 0 { note("\(index + 1) of \(pairs.count) pairs") }
     }
+    let bytes = await languageModel.generator.modelBytes
     return try AdaDecThreshold(
-      learning: steps, seed: seed, model: languageModel.reference,
-      modelBytes: languageModel.generator.modelBytes,
+      learning: steps, seed: seed, model: languageModel.reference, modelBytes: bytes,
       training: .init(
         source: source ?? HumanEval.source, license: licence ?? HumanEval.licence, items: used,
         steps: steps.count),

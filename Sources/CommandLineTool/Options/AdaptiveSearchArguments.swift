@@ -124,6 +124,33 @@ struct AdaptiveSearchArguments: ParsableArguments {
         + "(default: never)", valueName: "tokens"))
   var resetEvery: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Entropy from which --decode adadec pauses; inf for greedy decoding. (default: what was learnt "
+        + "for the model)", valueName: "nats"))
+  var pauseEntropy: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Threshold of adadec, from 'foretoken train adadec-threshold'. (default: none)",
+      valueName: "path"),
+    completion: .file())
+  var pauseThreshold: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Candidates that adadec compares at a pause, 1 to 32. (default: 3)", valueName: "count"))
+  var pauseCandidates: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Tokens that adadec looks ahead behind each candidate, 0 to 32. (default: 5)",
+      valueName: "tokens"))
+  var lookahead: Int?
+
   /// Puts what was given in the place of the defaults.
   func apply(to options: inout SearchOptions) {
     trials.map { options.cautious.trials = $0 }
@@ -138,6 +165,10 @@ struct AdaptiveSearchArguments: ParsableArguments {
     switchAfter.map { options.adaptive.leastStretch = $0 }
     switchBy.map { options.adaptive.trigger = $0 }
     options.adaptive.start = startWith
+    options.pausing.pauseEntropy = pauseEntropy
+    options.pausing.thresholdFile = pauseThreshold
+    pauseCandidates.map { options.pausing.candidates = $0 }
+    lookahead.map { options.pausing.lookahead = $0 }
     drafts.map { options.superposed.drafts = $0 }
     draftLength.map { options.superposed.length = $0 }
     draftTemperature.map { options.superposed.temperature = $0 }
@@ -161,6 +192,10 @@ struct AdaptiveSearchArguments: ParsableArguments {
       ("--switch-after", switchAfter != nil, "entropy-adaptive"),
       ("--switch-by", switchBy != nil, "entropy-adaptive"),
       ("--start-with", startWith != nil, "entropy-adaptive"),
+      ("--pause-entropy", pauseEntropy != nil, "adadec"),
+      ("--pause-threshold", pauseThreshold != nil, "adadec"),
+      ("--pause-candidates", pauseCandidates != nil, "adadec"),
+      ("--lookahead", lookahead != nil, "adadec"),
       ("--drafts", drafts != nil, "superposed"),
       ("--draft-length", draftLength != nil, "superposed"),
       ("--draft-temperature", draftTemperature != nil, "superposed"),
@@ -177,6 +212,10 @@ struct AdaptiveSearchArguments: ParsableArguments {
       throw ValidationError(
         "\(option) is for --decode \(method.rawValue), and --decode is \(decode.rawValue); drop one "
           + "of them")
+    }
+    if pauseEntropy != nil, pauseThreshold != nil {
+      throw ValidationError(
+        "--pause-entropy and --pause-threshold both say where to pause; drop one of them")
     }
     if ngramWeight != nil, ngrams == nil {
       throw ValidationError("--ngram-weight weighs the n-grams of --ngrams FILE; add that option")

@@ -1,3 +1,4 @@
+import Foundation
 import Transformers
 
 /// AdaDec: greedy decoding that pauses where the entropy is at or above a threshold learnt for the
@@ -23,20 +24,31 @@ final class AdaDec: DecodingStrategy {
   /// What is known of the next token, if its logits were met already.
   private var outlook: Outlook?
 
-  /// - Throws: `GenerationError.invalidOption` for a model without a threshold.
+  /// - Throws: `GenerationError.invalidOption` for a model without a threshold;
+  ///   `AdaDecThresholdError`, `CheckpointError`.
   init(_ run: DecodingRun, _ options: AdaDecOptions) throws {
     self.options = options
-    let learnt = AdaDecThreshold.known(modelBytes: run.engine.model.fileBytes)
-    guard let threshold = options.pauseEntropy ?? learnt?.threshold else {
+    threshold = try options.pauseEntropy ?? Self.learnt(options, run.engine.model.fileBytes)
+    entropy = TokenEntropy(vocabularyCount: run.engine.model.configuration.vocabularyCount)
+    run.note("pause_entropy", threshold)
+    for figure in ["pauses", "changed", "reused"] { run.note(figure, 0) }
+  }
+
+  private static func learnt(_ options: AdaDecOptions, _ modelBytes: Int) throws -> Double {
+    if let path = options.thresholdFile {
+      let learnt = try AdaDecThreshold(contentsOf: URL(filePath: path))
+      guard learnt.modelBytes == modelBytes else {
+        throw AdaDecThresholdError.otherModel(file: path, model: learnt.model)
+      }
+      return learnt.threshold
+    }
+    guard let known = AdaDecThreshold.known(modelBytes: modelBytes) else {
       throw GenerationError.invalidOption(
         name: "pause entropy", value: "not known for this model",
         expected: "a threshold in nats (--pause-entropy), or a file that `foretoken train "
           + "adadec-threshold` made (--pause-threshold)")
     }
-    self.threshold = threshold
-    entropy = TokenEntropy(vocabularyCount: run.engine.model.configuration.vocabularyCount)
-    run.note("pause_entropy", threshold)
-    for figure in ["pauses", "changed", "reused"] { run.note(figure, 0) }
+    return known.threshold
   }
 
   func begin(_ run: DecodingRun, logits: UnsafeBufferPointer<Float>) throws {
@@ -61,7 +73,8 @@ final class AdaDec: DecodingStrategy {
     }
     let reader = OutlookReader(run, options)
     var lookahead = Lookahead(
-      outlook.candidates, length: min(options.lookahead, run.engine.contextLimit - run.history.count),
+      outlook.candidates,
+      length: min(options.lookahead, run.engine.contextLimit - run.history.count),
       stops: run.stops)
     try lookahead.play(model: PendingForest(run)) {
       try reader.read($0, path: $1, entropy: &self.entropy)

@@ -3,6 +3,9 @@ public struct AdaDecOptions: Sendable, Equatable {
   /// Entropy in nats from which decoding pauses: infinity for greedy decoding; nil for what was
   /// learnt for the model (`AdaDecThreshold.known`).
   public var pauseEntropy: Double?
+  /// Path of a threshold that `foretoken train adadec-threshold` learnt for the model, used where
+  /// `pauseEntropy` is nil.
+  public var thresholdFile: String?
   /// Candidates that a pause compares, 1 to 32.
   public var candidates: Int
   /// Tokens that a pause looks ahead behind each candidate, 0 to 32.
@@ -13,10 +16,11 @@ public struct AdaDecOptions: Sendable, Equatable {
 
   /// The paper's settings.
   public init(
-    pauseEntropy: Double? = nil, candidates: Int = 3, lookahead: Int = 5,
-    reusesLookahead: Bool = true
+    pauseEntropy: Double? = nil, thresholdFile: String? = nil, candidates: Int = 3,
+    lookahead: Int = 5, reusesLookahead: Bool = true
   ) {
     self.pauseEntropy = pauseEntropy
+    self.thresholdFile = thresholdFile
     self.candidates = candidates
     self.lookahead = lookahead
     self.reusesLookahead = reusesLookahead

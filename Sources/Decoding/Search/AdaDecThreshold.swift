@@ -106,7 +106,8 @@ public struct AdaDecThreshold: Sendable, Equatable, Codable {
     let wrong = Double(fitted.count) - right
     let samples = fitted.map {
       LogisticRegression.Sample(
-        feature: $0.entropy, isPositive: $0.rank == 0, weight: $0.rank == 0 ? 1 / right : 1 / wrong)
+        feature: $0.entropy, isPositive: $0.rank == 0,
+        weight: $0.rank == 0 ? 1 / right : 1 / wrong)
     }
     guard !heldOut.isEmpty, let fit = LogisticRegression(fitting: samples, ridge: 1e-9) else {
       throw AdaDecThresholdError.tooFewSteps(
@@ -117,7 +118,9 @@ public struct AdaDecThreshold: Sendable, Equatable, Codable {
     // Entropy is never below 0: a cut beyond that pauses always.
     let threshold = max(fit.feature(atProbability: cut), 0)
     let pauses = steps.filter { $0.entropy >= threshold }
-    func share(_ part: Int, of whole: Int) -> Double { whole > 0 ? Double(part) / Double(whole) : 0 }
+    func share(_ part: Int, of whole: Int) -> Double {
+      whole > 0 ? Double(part) / Double(whole) : 0
+    }
     self.threshold = threshold
     (intercept, slope, self.cut) = (fit.intercept, fit.slope, cut)
     areaUnderCurve = Self.areaUnderCurve(steps)
@@ -184,10 +187,11 @@ public struct AdaDecThreshold: Sendable, Equatable, Codable {
     }
   }
 
-  /// The file's text.
-  public func json() throws -> String {
+  /// The file's text, or the same in one line.
+  public func json(inOneLine: Bool = false) throws -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if !inOneLine { encoder.outputFormatting.insert(.prettyPrinted) }
     return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
   }
 }

@@ -69,7 +69,8 @@ final class CautiousDecoding: DecodingStrategy {
   private func adopt(_ winner: TrialRound.Trial, _ run: DecodingRun) throws {
     let before = run.history.count
     for (index, token) in winner.tokens.enumerated() {
-      let entry = winner.logProbabilities.indices.contains(index)
+      let entry =
+        winner.logProbabilities.indices.contains(index)
         ? winner.logProbabilities[index] : nil
       guard run.emit(token, entry) else { break }
     }

@@ -16,7 +16,8 @@ public struct SearchOptions: Sendable, Equatable {
   /// Every method's defaults, unless told otherwise.
   public init(
     results: Int = 1, beam: BeamSearchOptions = .init(), cautious: CNTPOptions = .init(),
-    adaptive: EADOptions = .init(), pausing: AdaDecOptions = .init(), superposed: SuperposedOptions = .init()
+    adaptive: EADOptions = .init(), pausing: AdaDecOptions = .init(),
+    superposed: SuperposedOptions = .init()
   ) {
     self.results = results
     self.beam = beam

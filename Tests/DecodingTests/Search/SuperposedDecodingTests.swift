@@ -16,8 +16,10 @@ import Transformers
     let found = logits.withUnsafeBufferPointer { SuperposedDrafts.kept($0, options) }
     #expect(found.map(\.token) == [1, 4, 2, 5])
     let weights = [4, 4, 2, 1].map { exp(Double($0)) }
+    let total: Double = weights.reduce(0, +)
     for (entry, weight) in zip(found, weights) {
-      #expect(abs(entry.logProbability - log(weight / weights.reduce(0, +))) < 1e-12)
+      let expected = log(weight / total)
+      #expect(abs(entry.logProbability - expected) < 1e-12)
     }
     let all = logits.withUnsafeBufferPointer {
       SuperposedDrafts.kept($0, SuperposedOptions(kept: 100))
@@ -31,8 +33,9 @@ import Transformers
     var options = SuperposedOptions(ngramWeight: 0.25)
     let some = SuperposedDrafts.filtered(kept, known: [0, 0.5, 0.125], options)
     #expect(some[0] == -.infinity)
-    #expect(abs(some[1] - (0.75 * -2 + 0.25 * log(0.5))) < 1e-12)
-    #expect(abs(some[2] - (0.75 * -4 + 0.25 * log(0.125))) < 1e-12)
+    let expected: [Double] = [-1.5 + 0.25 * log(0.5), -3 + 0.25 * log(0.125)]
+    #expect(abs(some[1] - expected[0]) < 1e-12)
+    #expect(abs(some[2] - expected[1]) < 1e-12)
     let none = SuperposedDrafts.filtered(kept, known: [0, 0, 0], options)
     for (found, expected) in zip(none, [-200.075, -201.5, -203]) {
       #expect(abs(found - expected) < 1e-9)
@@ -57,7 +60,8 @@ import Transformers
         naive = naive.flatMap { draft in
           kept.map { token, logProbability in
             let share = Double((draft.tokens.last ?? 1) % 3 + token % 4) / 8
-            return (draft.tokens + [token], draft.score + 0.46 * logProbability + 0.54 * log(share))
+            let step: Double = 0.46 * logProbability + 0.54 * log(share)
+            return (draft.tokens + [token], draft.score + step)
           }
         }.sorted { $0.score > $1.score }
         naive = Array(naive.prefix(width))
@@ -66,13 +70,15 @@ import Transformers
           #expect(abs(draft.score - expected.score) < 1e-9)
         }
         let weights = naive.map { exp($0.score) }
+        let total: Double = weights.reduce(0, +)
         for (found, weight) in zip(drafts.weights, weights) {
-          #expect(abs(found - weight / weights.reduce(0, +)) < 1e-9)
+          #expect(abs(found - weight / total) < 1e-9)
         }
         // Drafts of one latest token share one embedding.
         #expect(Set(drafts.mix.map(\.token)) == Set(naive.compactMap(\.tokens.last)))
         #expect(drafts.mix.count == Set(drafts.mix.map(\.token)).count)
-        #expect(abs(drafts.mix.reduce(0) { $0 + $1.weight } - 1) < 1e-9)
+        let mixed: Double = drafts.mix.map(\.weight).reduce(0, +)
+        #expect(abs(mixed - 1) < 1e-9)
       }
     }
   }
@@ -95,10 +101,12 @@ import Transformers
 
   // MARK: Generations
 
+  /// - Parameter ends: whether texts may end before their length.
   private static func options(
-    _ superposed: SuperposedOptions, maxTokens: Int = 100
+    _ superposed: SuperposedOptions, maxTokens: Int = 100, ends: Bool = false
   ) -> GenerationOptions {
-    var options = GenerationOptions(maxTokens: maxTokens, decoding: .superposed)
+    var options = GenerationOptions(
+      maxTokens: maxTokens, ignoresEndOfText: !ends, decoding: .superposed)
     options.search.superposed = superposed
     return options
   }
@@ -116,7 +124,7 @@ import Transformers
             generator.generate(
               prompt,
               options: Self.options(
-                .init(drafts: 1, length: 60, resetEvery: reset), maxTokens: 60)))
+                .init(drafts: 1, length: 60, resetEvery: reset), maxTokens: 60, ends: true)))
           #expect(found.tokens == plain.tokens)
           #expect(found.summary?.finishReason == plain.summary?.finishReason)
         }
@@ -153,7 +161,8 @@ import Transformers
       // More different tokens than one scoring pass takes.
       let found = try await Collected(
         toy.makeGenerator().generate(
-          [1, 2, 3], options: Self.options(.init(drafts: 10, length: 15, temperature: 2))))
+          [1, 2, 3],
+          options: Self.options(.init(drafts: 10, length: 15, temperature: 2), ends: true)))
       for candidate in try #require(found.summary?.candidates) {
         var tokens = candidate.tokens
         if case .stopToken(let token) = candidate.finishReason { tokens.append(token) }
@@ -175,14 +184,17 @@ import Transformers
     var logits = Array(try engine.prefill([4, 2], into: cache).logits(0))
     var drafts = SuperposedDrafts(options, stops: [toy.end])
     for step in 0..<6 {
-      drafts.extend(logits.withUnsafeBufferPointer { SuperposedDrafts.kept($0, options) }, known: nil)
+      logits[Int(toy.end)] = -.infinity
+      drafts.extend(
+        logits.withUnsafeBufferPointer { SuperposedDrafts.kept($0, options) }, known: nil)
       guard step < 5 else { break }
       let scores = drafts.live.map { exp($0.score) }
+      let total: Double = scores.reduce(0, +)
       var row = [Float](repeating: 0, count: engine.model.configuration.hiddenSize)
       for (draft, score) in zip(drafts.live, scores) {
         let embedding = try engine.model.embedding(of: try #require(draft.tokens.last))
         for index in row.indices {
-          row[index] += Float(score / scores.reduce(0, +)) * embedding[index]
+          row[index] += Float(score / total) * embedding[index]
         }
       }
       var batch = ForwardBatch()

@@ -61,7 +61,9 @@ public struct NGramBuilder {
       try file.write(padded)
     }
     try write(layout.header)
-    try write(layout.tokenWidth == 2 ? Self.bytes(tokens.lazy.map { UInt16(clamping: $0) })
+    try write(
+      layout.tokenWidth == 2
+        ? Self.bytes(tokens.lazy.map { UInt16(clamping: $0) })
         : Self.bytes(tokens))
     try write(Self.bytes(suffixes))
     try file.write(withUnsafeBytes(of: checksum.littleEndian) { Array($0) })
