@@ -13,7 +13,11 @@ struct BenchCommand: AsyncParsableCommand {
         foretoken bench model --model qwen2.5-coder-0.5b
         foretoken bench kernels --json
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
+        foretoken bench concurrency --sequences 1,4,16
       """,
-    subcommands: [BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self],
+    subcommands: [
+      BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self,
+      BenchConcurrencyCommand.self,
+    ],
     defaultSubcommand: BenchModelCommand.self)
 }

@@ -1,4 +1,5 @@
 import Foretoken
+import Foundation
 
 /// A finished generation, for machines and for people.
 struct RunResult {
@@ -58,18 +59,32 @@ struct RunResult {
     return object
   }
 
+  /// Where the answer stands in the passage, and how probable it is; nil if there is no passage.
+  var passageLine: String? {
+    guard let best = summary.candidates?.first, let range = best.passageRange else { return nil }
+    return "characters \(range.lowerBound) to \(range.upperBound) of the passage, "
+      + "probability \(readableShare(best.logProbability))"
+  }
+
+  private func readableShare(_ logProbability: Double) -> String {
+    let percent = exp(logProbability) * 100
+    return percent < 0.01 ? "below 0.01%" : "\(readableRatio(percent))%"
+  }
+
   /// The texts that a search found, each under a title.
   var candidateLines: [String] {
     let candidates = summary.candidates ?? []
-    return candidates.enumerated().flatMap { index, candidate in
+    var lines: [String] = []
+    for (index, candidate) in candidates.enumerated() {
       let group = candidate.group.map { ", group \($0 + 1)" } ?? ""
-      return [
-        "--- text \(index + 1) of \(candidates.count)\(group), "
-          + "score \(readableRatio(candidate.score)), "
-          + "log-probability \(readableRatio(candidate.logProbability))",
-        candidate.text,
-      ]
+      let score = readableRatio(candidate.score)
+      let sum = readableRatio(candidate.logProbability)
+      lines.append(
+        "--- text \(index + 1) of \(candidates.count)\(group), score \(score), "
+          + "log-probability \(sum)")
+      lines.append(candidate.text)
     }
+    return lines
   }
 
   /// The lines of `--stats`.
@@ -88,12 +103,13 @@ struct RunResult {
           + "\(readableNumber(summary.decodeTokensPerSecond)) tokens/s"
       ),
     ]
-    return rows.map { name, time, detail in
+    let speeds: [String] = rows.map { name, time, detail in
       let line = name.padded(to: 8) + time.padded(to: 10, alignment: .right)
       return detail.isEmpty ? line : "\(line)   \(detail)"
-    } + [
-      "drafts  " + "\(summary.draftedTokens)".padded(to: 10, alignment: .right) + "   "
-        + "\(summary.acceptedTokens) accepted, "
+    }
+    let drafted = "\(summary.draftedTokens)".padded(to: 10, alignment: .right)
+    return speeds + [
+      "drafts  \(drafted)   \(summary.acceptedTokens) accepted, "
         + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",

@@ -17,6 +17,13 @@ struct SampleArguments: ParsableArguments {
       valueName: "count"))
   var bestOf: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Most samples that run at the same time. Changes the time, never a text.",
+      valueName: "count"))
+  var concurrency = Generator.defaultConcurrency
+
   /// Samples to make.
   var total: Int { bestOf ?? count }
 
@@ -29,11 +36,22 @@ struct SampleArguments: ParsableArguments {
     guard (1...Self.limit).contains(count) else {
       throw ValidationError("--n is \(count), expected 1 to \(Self.limit)")
     }
+    guard (1...Self.limit).contains(concurrency) else {
+      throw ValidationError("--concurrency is \(concurrency), expected 1 to \(Self.limit)")
+    }
     if let bestOf, !(count...Self.limit).contains(bestOf) {
       throw ValidationError(
         "--best-of is \(bestOf), expected --n (\(count)) to \(Self.limit): it makes the samples "
           + "of which --n are shown")
     }
+  }
+
+  /// The line of `--stats` about all samples together.
+  static func total(of samples: [RunSample], in time: Duration) -> String {
+    let tokens = samples.reduce(0) { $0 + $1.result.summary.generatedTokens }
+    let seconds = time / .seconds(1)
+    return "\(samples.count) samples: \(tokens) tokens in \(readableNumber(seconds * 1000)) ms, "
+      + "\(readableNumber(Double(tokens) / max(seconds, 1e-9))) tokens/s together"
   }
 
   /// Checks what depends on both groups of options.

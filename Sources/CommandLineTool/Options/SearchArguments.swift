@@ -47,7 +47,33 @@ struct SearchArguments: ParsableArguments {
       valueName: "rule"))
   var beamStop: BeamSearchOptions.Stopping?
 
-  /// The library's settings.
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Likeliest tokens that contrastive compares, 1 to 64. (default: 5)", valueName: "count"))
+  var candidates: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Weight of likeness to the text so far in contrastive, 0 (greedy) to 1. (default: 0.6)",
+      valueName: "alpha"))
+  var penaltyAlpha: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "The text that exact-extract takes the answer from; the prompt is the question. "
+        + "(default: none)", valueName: "path"),
+    completion: .file())
+  var passage: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Most tokens of an answer of exact-extract, 1 to 256. (default: 32)", valueName: "tokens"))
+  var longestSpan: Int?
+
+  /// The library's settings, without the passage.
   var options: SearchOptions {
     var options = SearchOptions()
     beams.map { options.beam.beams = $0 }
@@ -56,7 +82,16 @@ struct SearchArguments: ParsableArguments {
     diversityKind.map { options.beam.diversityKind = $0 }
     lengthPenalty.map { options.beam.lengthPenalty = $0 }
     beamStop.map { options.beam.stopping = $0 }
+    candidates.map { options.contrastive.candidates = $0 }
+    penaltyAlpha.map { options.contrastive.penalty = $0 }
+    longestSpan.map { options.extraction.longestSpan = $0 }
     return options
+  }
+
+  /// The text of --passage; nil if there is none.
+  /// - Throws: `InputError` for a file that cannot be read.
+  func passageText() throws -> String? {
+    try passage.map { try TextInput.read(argument: nil, file: $0, what: "passage") }
   }
 
   /// Each option, whether it was given, and the methods that use it.
@@ -68,12 +103,20 @@ struct SearchArguments: ParsableArguments {
       ("--beam-groups", beamGroups != nil, ["diverse-beam"]),
       ("--diversity", diversity != nil, ["diverse-beam"]),
       ("--diversity-kind", diversityKind != nil, ["diverse-beam"]),
+      ("--candidates", candidates != nil, ["contrastive"]),
+      ("--penalty-alpha", penaltyAlpha != nil, ["contrastive"]),
+      ("--passage", passage != nil, ["exact-extract"]),
+      ("--longest-span", longestSpan != nil, ["exact-extract"]),
     ]
   }
 
   /// Checks that the method uses what was given.
   /// - Throws: `ValidationError` that names the fix.
   func check(with method: DecodingMethod) throws {
+    if method == "exact-extract", passage == nil {
+      throw ValidationError(
+        "--decode exact-extract takes the answer from a text: name it with --passage FILE")
+    }
     for (option, isGiven, methods) in uses where isGiven && !methods.contains(method) {
       let names = methods.map(\.rawValue).joined(separator: " or ")
       throw ValidationError(

@@ -29,7 +29,8 @@ public enum MethodRegistry {
   /// Search builds on.
   public static let beamSearch = Method(
     number: nil, name: "Beam search", card: "beam-search", area: .search, paper: nil,
-    summary: "Follows the most probable beginnings of the text and lists the best of the whole texts.",
+    summary:
+      "Follows the most probable beginnings of the text and lists the best of the whole texts.",
     guarantee: .approximate, status: .available,
     selector: MethodSelector(option: "--decode", values: ["beam"]),
     example: "foretoken run --decode beam --beams 4 --n 2 \"Translate into French: good evening\"")

@@ -127,6 +127,7 @@ extension DecodingKind {
     name: "beam", abilities: .listsCandidates,
     validate: { try $0.beam.validate(results: $0.results) },
     make: { run in
-      BeamSearch(run.options.search.beam, groups: 1, diversity: GroupDiversity(run.options.search.beam))
+      BeamSearch(
+        run.options.search.beam, groups: 1, diversity: GroupDiversity(run.options.search.beam))
     })
 }

@@ -209,7 +209,7 @@ final class DecodingRun {
     for (index, token) in best.tokens.enumerated() {
       guard emit(token, entries.indices.contains(index) ? entries[index] : nil) else { break }
     }
-    if case .stopToken(let token) = best.reason { emit(token, nil) }
+    if case .stopToken(let token) = best.reason { stepTokens.append(token) }
     finish(best.reason)
     summary.finishReason = best.reason
   }

@@ -84,6 +84,8 @@ enum DecodingRegistry {
     switch name {
     case "beam": .beam
     case "diverse-beam": .diverseBeam
+    case "contrastive": .contrastive
+    case "exact-extract": .exactExtract
     case "cautious": .cautious
     case "entropy-adaptive": .entropyAdaptive
     case "superposed": .superposed

@@ -2,7 +2,7 @@ import Tokenization
 import Transformers
 
 /// A generation by a decoding strategy: runs the prompt, then steps until the run is finished.
-final class SearchGeneration: GenerationProcess {
+final class SearchGeneration: SteppedProcess {
   private let run: DecodingRun
   private var strategy: (any DecodingStrategy)?
 

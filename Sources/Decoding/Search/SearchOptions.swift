@@ -4,6 +4,10 @@ public struct SearchOptions: Sendable, Equatable {
   public var results: Int
   /// `beam` and `diverse-beam`.
   public var beam: BeamSearchOptions
+  /// `contrastive`.
+  public var contrastive: ContrastiveSearchOptions
+  /// `exact-extract`.
+  public var extraction: ExactExtractOptions
   /// `cautious`.
   public var cautious: CNTPOptions
   /// `entropy-adaptive`.
@@ -15,12 +19,15 @@ public struct SearchOptions: Sendable, Equatable {
 
   /// Every method's defaults, unless told otherwise.
   public init(
-    results: Int = 1, beam: BeamSearchOptions = .init(), cautious: CNTPOptions = .init(),
-    adaptive: EADOptions = .init(), pausing: AdaDecOptions = .init(),
-    superposed: SuperposedOptions = .init()
+    results: Int = 1, beam: BeamSearchOptions = .init(),
+    contrastive: ContrastiveSearchOptions = .init(), extraction: ExactExtractOptions = .init(),
+    cautious: CNTPOptions = .init(), adaptive: EADOptions = .init(),
+    pausing: AdaDecOptions = .init(), superposed: SuperposedOptions = .init()
   ) {
     self.results = results
     self.beam = beam
+    self.contrastive = contrastive
+    self.extraction = extraction
     self.cautious = cautious
     self.adaptive = adaptive
     self.pausing = pausing

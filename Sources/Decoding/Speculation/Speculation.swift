@@ -14,6 +14,9 @@ final class Speculation {
   private var hasBegun = false
   private var draftMicroseconds = 0.0
   private(set) var tree = TokenTree()
+  /// Where the pass is shared: for each drafted node the probability that it and all above it are
+  /// accepted, the largest first. Empty for nodes that have to be run as they are.
+  private(set) var candidates: [Float] = []
 
   init(
     drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
@@ -28,14 +31,17 @@ final class Speculation {
     noise = RandomStream(seed: seed, purpose: verifier.needsDistributions ? .draft : .target)
   }
 
-  /// Fills `tree` with what this step runs below the latest token.
+  /// Fills `tree` with what this step runs below the latest token, or, where the pass is shared, with
+  /// what it could run (`candidates`).
   ///
   /// - Parameter room: most nodes of a path, as context and remaining tokens allow.
-  func draft(_ history: TokenHistory, room: Int) throws {
+  func draft(_ history: TokenHistory, room: Int, load: PassLoad) throws {
     tree.removeAll()
+    candidates.removeAll(keepingCapacity: true)
     draftMicroseconds = 0
     var context = context(history)
     context.remaining = room + 1
+    context.load = load
     if !hasBegun {
       hasBegun = true
       try drafter.begin(context)
@@ -48,13 +54,23 @@ final class Speculation {
     try drafter.propose(budget, context: context, into: &tree)
     draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
     cut(to: budget)
-    if !(verifier.needsDistributions && tree.isDrawn) { planner.prune(&tree) }
+    if verifier.needsDistributions && tree.isDrawn { return }
+    if load.sequences > 1, let sharing {
+      sharing.offer(tree, values: &candidates)
+    } else {
+      planner.prune(&tree)
+    }
   }
+
+  /// The planner, if it lets the forest's planner decide how many of its nodes a shared pass runs.
+  var sharing: (any SharingPlanner)? { planner as? any SharingPlanner }
+
+  /// Keeps the best `count` of the candidates.
+  func keep(_ count: Int) { sharing?.keep(count, of: &tree) }
 
   /// Hands a finished step to drafter and planner.
   func observe(
-    _ verification: Verification, emitted: [Int32], logits: TreeLogits,
-    taps: [UnsafeBufferPointer<Float>], history: TokenHistory, forwardMicroseconds: Double
+    _ verification: Verification, emitted: [Int32], share: PassShare, history: TokenHistory
   ) throws {
     let position = history.count - emitted.count
     let context = context(history)
@@ -67,7 +83,7 @@ final class Speculation {
     try drafter.observe(
       DraftObservation(
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
-        logits: logits, taps: taps), context: context)
+        logits: share.logits, taps: share.taps), context: context)
     // The pass of the prompt was not the planner's.
     if isPrompt { return }
     planner.observe(
@@ -75,7 +91,7 @@ final class Speculation {
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
         draftMicroseconds: draftMicroseconds,
         learningMicroseconds: began.duration(to: clock.now) / .microseconds(1),
-        forwardMicroseconds: forwardMicroseconds))
+        forwardMicroseconds: share.duration / .microseconds(1), load: share.load))
   }
 
   /// Tells the drafter that the generation is over.

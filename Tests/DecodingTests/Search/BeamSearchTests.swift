@@ -39,7 +39,7 @@ import Testing
     let toy = try ToyModel(letters: 4, seed: 3)
     let prompt: [Int32] = [0, 2, 1]
     let all = try Self.allTexts(toy, prompt: prompt, length: 5, lengthPenalty: lengthPenalty)
-    #expect(all.count == 1 + 4 + 16 + 64 + 256 + 1024)
+    #expect(all.count == 1365)
     let beam = BeamSearchOptions(beams: 320, lengthPenalty: lengthPenalty, stopping: .exhaustive)
     let found = try await Collected(
       toy.makeGenerator().generate(prompt, options: Self.options(beam, results: 40)))
