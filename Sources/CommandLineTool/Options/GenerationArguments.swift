@@ -77,6 +77,7 @@ struct GenerationArguments: ParsableArguments {
   var prefillChunk = 256
 
   @OptionGroup(title: "Search") var search: SearchArguments
+  @OptionGroup(title: "Adaptive search") var adaptive: AdaptiveSearchArguments
 
   /// The library's options.
   ///
@@ -90,6 +91,7 @@ struct GenerationArguments: ParsableArguments {
       draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
       decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
+    adaptive.apply(to: &options.search)
     return options
   }
 
@@ -106,6 +108,7 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
+    try adaptive.check(with: decode)
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {
