@@ -128,7 +128,7 @@ extension GenerationOptions {
       // Trees of another shape are accepted in another way.
       let shape = tree.map { " \($0.rawValue) \(verification.rawValue)" } ?? ""
       let record = planning.record(kind.name + shape)
-      if let tree, record.proposals == 0 { record.width = tree.width(maximumDraft, draftDepth) }
+      if let tree, record.proposals == 0 { record.width = tree.plannedWidth(maximumDraft, draftDepth) }
       chosen = MeasuredPlanner(costs: try planning.costs(of: engine), record: record)
     }
     return Speculation(

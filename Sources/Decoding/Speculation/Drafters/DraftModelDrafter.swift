@@ -15,6 +15,9 @@ import Transformers
 /// over what it has not seen yet: the target's own token, after a full acceptance also the last
 /// drafted one.
 ///
+/// By itself it drafts one path; trees of other shapes are grown from its distributions
+/// (`TreeDrafter`), one pass for all nodes of a level.
+///
 /// The smaller model's keys and values live as long as the conversation and follow the target's: the
 /// common prefix stays, the accepted part of the last draft is committed, the rest is run.
 final class DraftModelDrafter: Drafter {

@@ -87,7 +87,7 @@ public enum TreeMethod: String, Sendable, Codable, CaseIterable {
 
   /// Nodes of a level where the planner decides how many levels there are and drawn nodes cannot be
   /// dropped: those of the given sizes, else two, which is where trees begin.
-  func width(_ nodes: Int?, _ depth: Int?) -> Double {
+  func plannedWidth(_ nodes: Int?, _ depth: Int?) -> Double {
     nodes.map { max(Double($0) / Double(max(depth ?? Self.depth($0), 1)), 1) } ?? 2
   }
 
