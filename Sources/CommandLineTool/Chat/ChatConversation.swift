@@ -60,7 +60,7 @@ struct ChatConversation {
 
   private mutating func answer(_ question: String) async throws {
     let output = RunOutput(
-      streams: true, tokenizer: model.tokenizer, markup: markup, trace: trace,
+      turns: TextTurns(), tokenizer: model.tokenizer, markup: markup, trace: trace,
       generation: turnCount)
     turnCount += 1
     let session = session
@@ -74,6 +74,7 @@ struct ChatConversation {
     }
     try output.endLine()
     guard let summary = output.summary else { return }
+    for warning in summary.warnings { note("warning: \(warning.message)") }
     if let remark = summary.finishReason.note { note("note: \(remark)") }
     for line in output.legend { note(line) }
     latest =

@@ -20,22 +20,28 @@ final class RunOutput: Sendable {
     var markup: DraftMarkup?
   }
 
-  private let streams: Bool
+  private let turns: TextTurns?
+  private let place: Int
+  private let explains: Bool
   private let tokenizer: Tokenizer
   private let trace: TraceFile?
   private let generation: Int
   private let state: Mutex<State>
 
   /// - Parameters:
-  ///   - streams: whether text is written as it comes.
+  ///   - turns: where the text is written as it comes; nil for nowhere.
+  ///   - place: which of the texts that are written there this is, from 0.
+  ///   - explains: whether the reasons of each step are written to standard error.
   ///   - markup: how accepted drafts are marked; nil for not at all.
   ///   - trace: where steps are written to.
   ///   - generation: number of the sample or turn, for the trace.
   init(
-    streams: Bool, tokenizer: Tokenizer, markup: DraftMarkup? = nil, trace: TraceFile? = nil,
-    generation: Int = 0
+    turns: TextTurns?, place: Int = 0, explains: Bool = false, tokenizer: Tokenizer,
+    markup: DraftMarkup? = nil, trace: TraceFile? = nil, generation: Int = 0
   ) {
-    self.streams = streams
+    self.turns = turns
+    self.place = place
+    self.explains = explains
     self.tokenizer = tokenizer
     self.trace = trace
     self.generation = generation
@@ -57,6 +63,10 @@ final class RunOutput: Sendable {
         $0.transcript.counts.append(step)
         $0.markup?.append(step)
       }
+      if explains {
+        let number = transcript.counts.decodeSteps
+        for line in DraftExplanation.lines(step, number: number) { note(line) }
+      }
       try trace?.append(step, generation: generation)
     case .text(let piece):
       try write(
@@ -68,15 +78,26 @@ final class RunOutput: Sendable {
     case .finish(let summary):
       state.withLock { $0.summary = summary }
       try closeMarks()
-    case .prompt: break
+    case .prompt, .warning: break
     }
   }
+
+  /// Writes a line before the text.
+  /// - Throws: `OutputError`.
+  func writeTitle(_ title: String) throws { try write(title + "\n") }
 
   /// Ends the line of the text if it does not end with one itself.
   /// - Throws: `OutputError`.
   func endLine() throws {
     try closeMarks()
-    if streams, transcript.shownText.last?.isNewline != true { try TextStream.output.writeLine() }
+    if transcript.shownText.last?.isNewline != true { try write("\n") }
+  }
+
+  /// The text is over: the next one may be written.
+  /// - Throws: `OutputError`.
+  func finish() throws {
+    try endLine()
+    try turns?.finish(place)
   }
 
   private func closeMarks() throws {
@@ -89,7 +110,7 @@ final class RunOutput: Sendable {
   }
 
   private func write(_ text: String) throws {
-    if streams, !text.isEmpty { try TextStream.output.write(text) }
+    if !text.isEmpty { try turns?.write(text, of: place) }
   }
 }
 

@@ -32,6 +32,18 @@ struct RunResult {
     if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
+    if !summary.warnings.isEmpty {
+      object["warnings"] = .array(
+        summary.warnings.map {
+          [
+            "drafter": .string($0.drafter), "stage": .string($0.stage.rawValue),
+            "reason": .string($0.reason),
+          ]
+        })
+    }
+    if let candidates = summary.candidates {
+      object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
+    }
     if let remark = summary.finishReason.note { object["note"] = .string(remark) }
     return object
   }
@@ -52,12 +64,13 @@ struct RunResult {
           + "\(readableNumber(summary.decodeTokensPerSecond)) tokens/s"
       ),
     ]
-    return rows.map { name, time, detail in
+    let speeds: [String] = rows.map { name, time, detail in
       let line = name.padded(to: 8) + time.padded(to: 10, alignment: .right)
       return detail.isEmpty ? line : "\(line)   \(detail)"
-    } + [
-      "drafts  " + "\(summary.draftedTokens)".padded(to: 10, alignment: .right) + "   "
-        + "\(summary.acceptedTokens) accepted, "
+    }
+    let drafted = "\(summary.draftedTokens)".padded(to: 10, alignment: .right)
+    return speeds + [
+      "drafts  \(drafted)   \(summary.acceptedTokens) accepted, "
         + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",

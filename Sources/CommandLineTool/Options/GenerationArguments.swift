@@ -23,21 +23,23 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How drafts are made: auto, none or a method of 'foretoken methods'.", valueName: "method"),
+      "How drafts are made: auto (all drafters that apply, planned together), none or a method of "
+        + "'foretoken methods'.", valueName: "method"),
     completion: .list(MethodRegistry.availableValues(of: "--speculate")))
   var speculate = SpeculationMethod.auto
 
   @Option(
     help: ArgumentHelp(
-      "A text that the output will resemble, such as the one to be edited, for --speculate input. "
-        + "(default: the prompt's last message)", valueName: "path"),
+      "A text that the output will resemble, such as the one to be edited: what --speculate input "
+        + "drafts from, and auto beside others. (default: the prompt's last message)",
+      valueName: "path"),
     completion: .file())
   var prediction: String?
 
   @Option(
     help: ArgumentHelp(
-      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
-        + "(default: none)",
+      "Keep what --speculate recycling learns, alone or within auto, in this file: read if it is "
+        + "there, written at the end. (default: none)",
       valueName: "path"),
     completion: .file())
   var draftMemory: String?
@@ -89,17 +91,21 @@ struct GenerationArguments: ParsableArguments {
       valueName: "tokens"))
   var prefillChunk = 256
 
+  @OptionGroup(title: "Search") var search: SearchArguments
+
   /// The library's options.
   ///
   /// - Parameter logProbabilities: tokens to list beside each chosen one; nil for none.
   func options(
     sampling: SamplingOptions = .greedy, logProbabilities: Int? = nil
   ) -> GenerationOptions {
-    GenerationOptions(
+    var options = GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
       draftMemory: draftMemory, verification: verify, tree: tree, draftDepth: draftDepth,
       maximumDraft: maxDraft, planner: planner, decoding: decode, prefillChunk: prefillChunk)
+    options.search = search.options
+    return options
   }
 
   /// The text of --prediction; nil if there is none.
@@ -109,9 +115,12 @@ struct GenerationArguments: ParsableArguments {
   }
 
   func validate() throws {
-    if prediction != nil, speculate != "input" {
-      throw ValidationError("--prediction is what --speculate input drafts from; add that option")
+    if prediction != nil, speculate != "input", speculate != .auto {
+      throw ValidationError(
+        "--prediction is what --speculate input and auto draft from, and --speculate is "
+          + "\(speculate.rawValue); drop one of them")
     }
+    try search.check(with: decode)
     var options = options()
     // What has to fit the drafter is checked where the drafter is known.
     (options.tree, options.verification) = (nil, nil)

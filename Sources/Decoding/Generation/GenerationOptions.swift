@@ -12,7 +12,7 @@ public struct SpeculationMethod: RawRepresentable, Sendable, Hashable, Codable,
   /// The method of this name; the name is checked when a generation starts.
   public init(stringLiteral value: String) { rawValue = value }
 
-  /// The fastest of the available methods; plain decoding where none is available or pays.
+  /// All drafters that apply, planned together; plain decoding where none of them pays.
   public static let auto = SpeculationMethod(rawValue: "auto")
   /// No speculation: one token per forward pass.
   public static let none = SpeculationMethod(rawValue: "none")
@@ -31,6 +31,12 @@ public struct DecodingMethod: RawRepresentable, Sendable, Hashable, Codable,
 
   /// One token after another, each chosen as `SamplingOptions` say.
   public static let plain = DecodingMethod(rawValue: "plain")
+
+  /// True if the method compares several texts and lists them
+  /// (`GenerationSummary.candidates`).
+  public var listsCandidates: Bool {
+    DecodingRegistry.kind(rawValue)?.abilities.contains(.listsCandidates) ?? false
+  }
 }
 
 /// What to generate, and when to stop.
@@ -73,9 +79,13 @@ public struct GenerationOptions: Sendable, Equatable {
   public var planner: PlannerMode
   /// How the output is searched for.
   public var decoding: DecodingMethod
+  /// Settings of the method that `decoding` names.
+  public var search = SearchOptions()
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
   /// the time and the grain of progress, never the output.
   public var prefillChunk: Int
+  /// Whether the traces of steps say why they drafted what they drafted (`StepTrace.plan`).
+  public var explainsDrafts = false
 
   /// Greedy text of up to 512 tokens, unless asked otherwise.
   public init(
@@ -115,7 +125,6 @@ public struct GenerationOptions: Sendable, Equatable {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
     if let shapingMethod { return shapingMethod }
-    if speculation == .auto { return MethodRegistry.plain }
     return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
   }
 
@@ -124,6 +133,7 @@ public struct GenerationOptions: Sendable, Equatable {
   /// - Parameter vocabularyCount: number of tokens of the model.
   public func validate(vocabularyCount: Int) throws {
     _ = try method()
+    try DecodingRegistry.kind(decoding.rawValue)?.check(self)
     try sampling.validate(vocabularyCount: vocabularyCount)
     if let maxTokens { try check("maximum of tokens", maxTokens, 0...Int.max, "0 or more") }
     let rows = 1...ForwardEngine.maximumRows

@@ -146,6 +146,7 @@ extension RealModelTests {
       DrafterSetup(
         options: GenerationOptions(sampling: sampling, planner: .off), vocabularyCount: vocabulary,
         tokenizer: tokenizer, modelMemory: DrafterMemory(), conversationMemory: DrafterMemory(),
+        samplesMemory: DrafterMemory(),
         draftModel: DraftModel(
           name: "small", engine: engine, tokenizer: tokenizer, target: tokenizer)))
     var history: [Int32] = [504, 3575, 282, 4649, 314]
