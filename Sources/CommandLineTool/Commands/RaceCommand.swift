@@ -52,14 +52,15 @@ struct RaceCommand: AsyncParsableCommand {
       throw ValidationError(
         "--between names both methods, --speculate one against none; drop one of them")
     }
-    for name in [methods.first, methods.second] where name != SpeculationMethod.auto.rawValue {
+    for name in [methods.first, methods.second] {
       do {
         _ = try MethodRegistry.select(option: "--speculate", value: name)
       } catch {
         throw ValidationError("--between: \(error)")
       }
     }
-    try generation.check(with: sampling)
+    try generation.check(
+      with: sampling, methods: [methods.first, methods.second].filter { $0 != "none" })
   }
 
   func run() async throws {
@@ -123,6 +124,7 @@ struct RaceCommand: AsyncParsableCommand {
       // What is said about drafts is not about plain decoding.
       options.draftMemory = nil
       options.maximumDraft = nil
+      (options.tree, options.draftDepth, options.verification) = (nil, nil, nil)
       options.planner = .on
     } else {
       options.prediction = try generation.predictionText()
@@ -154,7 +156,7 @@ struct RaceCommand: AsyncParsableCommand {
       case .finish(let value):
         summary = value
         show(runs, output.count, counts, true)
-      case .prompt: break
+      case .prompt, .warning: break
       }
     }
     await languageModel.generator.forgetMemory(memory)

@@ -19,6 +19,7 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Count to 30." --explain --max-tokens 40
         foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
         foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
@@ -31,6 +32,9 @@ struct RunCommand: AsyncParsableCommand {
       "With --json: list each token's log-probability and those of the N likeliest.",
       valueName: "n"))
   var logprobs: Int?
+
+  @Flag(help: "Say on standard error why each step drafted what it drafted, before the text.")
+  var explain = false
 
   @Flag(help: "Print speed and counts to standard error at the end.")
   var stats = false
@@ -59,6 +63,10 @@ struct RunCommand: AsyncParsableCommand {
     }
     try generation.check(with: sampling)
     try samples.check(with: sampling, decode: generation.decode)
+    if generation.decode == .superposed, samples.count > 1 {
+      throw ValidationError(
+        "--decode superposed lists all its texts; say how many with --drafts instead of --n")
+    }
   }
 
   func run() async throws {
@@ -74,6 +82,9 @@ struct RunCommand: AsyncParsableCommand {
     try trace?.close()
   }
 
+  /// Whether the text is written as it comes: explanations would stand in the middle of it.
+  private var streams: Bool { !json && samples.bestOf == nil && !listsTexts && !explain }
+
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
     let passage = try generation.search.passageText()
@@ -85,6 +96,7 @@ struct RunCommand: AsyncParsableCommand {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.explainsDrafts = explain || trace != nil
       options.search.extraction.passage = passage ?? ""
       options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
@@ -105,13 +117,13 @@ struct RunCommand: AsyncParsableCommand {
     _ requests: [GenerationOptions], of languageModel: LanguageModel, _ tokens: [Int32],
     _ trace: TraceFile?
   ) async throws -> [RunSample] {
-    let turns = !json && samples.bestOf == nil && !listsTexts ? TextTurns() : nil
+    let turns = streams ? TextTurns() : nil
     let streams = languageModel.generator.generate(tokens, samples: requests)
     return try await withThrowingTaskGroup(of: RunSample.self) { group in
       for (index, events) in streams.enumerated() {
         let output = RunOutput(
-          turns: turns, place: index, tokenizer: languageModel.tokenizer, markup: drafts.markup,
-          trace: trace, generation: index)
+          turns: turns, place: index, explains: explain, tokenizer: languageModel.tokenizer,
+          markup: drafts.markup, trace: trace, generation: index)
         group.addTask {
           try await self.sample(index + 1, of: languageModel, requests[index], events, output)
         }
@@ -152,7 +164,9 @@ struct RunCommand: AsyncParsableCommand {
   private var runs: Int { samples.runs(of: generation.decode) }
 
   /// True if the texts that a search found are listed, each under a title.
-  private var listsTexts: Bool { generation.decode.listsCandidates && samples.count > 1 }
+  private var listsTexts: Bool {
+    generation.decode.listsCandidates && (samples.count > 1 || generation.decode == .superposed)
+  }
 
   /// A seed of 32 bits, as generations draw them.
   private static func drawnSeed() -> UInt64 { UInt64(UInt32.random(in: 0...UInt32.max)) }
@@ -169,10 +183,10 @@ struct RunCommand: AsyncParsableCommand {
     guard let first = shown.first else { return }
     if json {
       try TextStream.output.writeLine(object(first, ranked).serialized())
-    } else if samples.bestOf != nil {
-      for sample in shown { try write(sample) }
     } else if listsTexts {
       for line in first.result.candidateLines { try TextStream.output.writeLine(line) }
+    } else if !streams {
+      for sample in shown { try write(sample) }
     }
     for sample in shown { describe(sample) }
   }
@@ -201,6 +215,7 @@ struct RunCommand: AsyncParsableCommand {
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }
+    for warning in result.summary.warnings { note("warning: \(warning.message)") }
     if let remark = result.summary.finishReason.note { note("note: \(remark)") }
     if stats { for line in result.statistics { note(line) } }
   }

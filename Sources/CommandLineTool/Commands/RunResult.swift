@@ -32,6 +32,19 @@ struct RunResult {
     if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
+    if !summary.warnings.isEmpty {
+      object["warnings"] = .array(
+        summary.warnings.map {
+          [
+            "drafter": .string($0.drafter), "stage": .string($0.stage.rawValue),
+            "reason": .string($0.reason),
+          ]
+        })
+    }
+    if let figures = summary.figures {
+      object["figures"] = .object(
+        JSONObject(figures.sorted { $0.key < $1.key }.map { ($0.key, rounded($0.value)) }))
+    }
     if let candidates = summary.candidates {
       object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
     }
@@ -65,7 +78,14 @@ struct RunResult {
         + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",
-    ]
+    ] + figureLines
+  }
+
+  /// The method's own figures.
+  private var figureLines: [String] {
+    (summary.figures ?? [:]).sorted { $0.key < $1.key }.map { name, value in
+      name.replacing("_", with: " ").padded(to: 24) + readableRatio(value)
+    }
   }
 
   private var loadMilliseconds: Double { model.loadTime / .milliseconds(1) }

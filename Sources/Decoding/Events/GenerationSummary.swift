@@ -106,8 +106,12 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
   public var guarantee: MethodGuarantee
   /// The key of the noise, whether given or drawn. The same seed gives the same tokens again.
   public var seed: UInt64
+  /// What went wrong without ending the generation.
+  public var warnings: [GenerationWarning] = []
   /// What a method that compares several texts found, best first; nil for the other methods.
   public var candidates: [GenerationCandidate]?
+  /// The method's own figures by name, as its guide lists them; nil where there are none.
+  public var figures: [String: Double]?
 
   /// Prompt tokens run per second, those of the cache not counted; 0 if the time is too short.
   public var prefillTokensPerSecond: Double {
@@ -134,6 +138,6 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
     case acceptedTokens = "accepted_tokens"
     case prefillMilliseconds = "prefill_ms"
     case decodeMilliseconds = "decode_ms"
-    case method, guarantee, seed, candidates
+    case method, guarantee, seed, warnings, candidates, figures
   }
 }

@@ -31,6 +31,7 @@ final class Generation: GenerationProcess {
   private var decodeStart: ContinuousClock.Instant?
   private(set) var summary: GenerationSummary
   private(set) var isFinished = false
+  private var isReported = false
 
   /// Checks everything that can be checked before the first forward pass, and drops from the
   /// conversation what the prompt does not share.
@@ -103,11 +104,26 @@ final class Generation: GenerationProcess {
   func end(_ reason: FinishReason) -> [GenerationEvent] {
     events.removeAll(keepingCapacity: true)
     if !isFinished { finish(reason) }
+    report()
     return events
   }
 
-  /// Lets the drafter keep what it learnt. Call it once, after the last event.
-  func close() throws { try speculation?.end() }
+  /// Adds what the drafters have to say; at the end they keep what they learnt, and the summary is
+  /// complete.
+  private func report() {
+    let isLast = isFinished && !isReported
+    if isLast { speculation?.end() }
+    for warning in speculation?.takeWarnings() ?? [] {
+      summary.warnings.append(warning)
+      events.append(.warning(warning))
+    }
+    guard isLast else { return }
+    isReported = true
+    events.append(.finish(summary))
+  }
+
+  /// What drafters learnt is kept already.
+  func close() {}
 
   // MARK: Before a pass
 
@@ -145,11 +161,11 @@ final class Generation: GenerationProcess {
   ///
   /// - Parameter load: who shares the pass. Where that is others too, `speculation` may have
   ///   candidates, of which the forest's planner keeps some.
-  func draft(_ load: PassLoad) throws {
+  func draft(_ load: PassLoad) {
     if isDrafted { return }
     isDrafted = true
     let began = clock.now
-    try speculation?.draft(history, room: draftRoom, load: load)
+    speculation?.draft(history, room: draftRoom, load: load)
     draftDuration = began.duration(to: clock.now)
   }
 
@@ -195,6 +211,7 @@ final class Generation: GenerationProcess {
       let accepted = try settleStep(share, draftDuration: draftDuration)
       try conversation.commit(accepted, of: history)
     }
+    report()
     return events
   }
 
@@ -232,8 +249,8 @@ final class Generation: GenerationProcess {
     events.append(
       .step(
         StepTrace(
-          position: history.count, tree: tree, drafter: speculation?.drafter.name,
-          verification: verification,
+          position: history.count, tree: tree, drafters: speculation?.drafterNames ?? [],
+          verification: verification, plan: speculation?.plan,
           costs: StepCosts(
             forwardRows: rows, draftMicroseconds: Self.microseconds(draftDuration),
             forwardMicroseconds: Self.microseconds(share.duration),
@@ -241,7 +258,7 @@ final class Generation: GenerationProcess {
     summary.draftedTokens += tree.count
     summary.acceptedTokens += verification.accepted.count
     let taken = take(verification.emitted, entries)
-    try speculation?.observe(
+    speculation?.observe(
       verification, emitted: Array(verification.emitted.prefix(taken)), share: share,
       history: history)
     return verification.accepted.prefix(taken)
@@ -296,7 +313,6 @@ final class Generation: GenerationProcess {
     if let decodeStart {
       summary.decodeMilliseconds = decodeStart.duration(to: clock.now) / .milliseconds(1)
     }
-    events.append(.finish(summary))
   }
 
   private static func microseconds(_ duration: Duration) -> Int { Int(duration / .microseconds(1)) }

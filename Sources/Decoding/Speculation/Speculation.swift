@@ -2,6 +2,8 @@ import Compute
 import Transformers
 
 /// The speculative part of one generation: drafter, planner and what is drafted in this step.
+///
+/// A drafter that throws is dropped: the generation goes on without it, with the same text.
 final class Speculation {
   let drafter: any Drafter
   let verifier: any Verifier
@@ -9,23 +11,26 @@ final class Speculation {
   private let promptCount: Int
   private let sampling: SamplingOptions
   private let noise: RandomStream
-  private let mostNodes: Int
+  private let limit: DraftBudget
   private let clock = ContinuousClock()
   private var hasBegun = false
+  private var isDropped = false
   private var draftMicroseconds = 0.0
+  private var warnings: [GenerationWarning] = []
   private(set) var tree = TokenTree()
   /// Where the pass is shared: for each drafted node the probability that it and all above it are
   /// accepted, the largest first. Empty for nodes that have to be run as they are.
   private(set) var candidates: [Float] = []
 
   init(
-    drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
+    drafter: any Drafter, verifier: any Verifier, planner: any Planner, limit: DraftBudget,
     promptCount: Int, sampling: SamplingOptions, seed: UInt64
   ) {
     self.drafter = drafter
     self.verifier = verifier
     self.planner = planner
-    self.mostNodes = min(mostNodes, ForwardEngine.maximumRows - 1)
+    let nodes = min(limit.nodes, ForwardEngine.maximumRows - 1)
+    self.limit = DraftBudget(nodes: nodes, depth: min(limit.depth, nodes))
     self.promptCount = promptCount
     self.sampling = sampling
     noise = RandomStream(seed: seed, purpose: verifier.needsDistributions ? .draft : .target)
@@ -35,25 +40,24 @@ final class Speculation {
   /// what it could run (`candidates`).
   ///
   /// - Parameter room: most nodes of a path, as context and remaining tokens allow.
-  func draft(_ history: TokenHistory, room: Int, load: PassLoad) throws {
+  func draft(_ history: TokenHistory, room: Int, load: PassLoad) {
     tree.removeAll()
     candidates.removeAll(keepingCapacity: true)
     draftMicroseconds = 0
+    guard !isDropped else { return }
     var context = context(history)
     context.remaining = room + 1
     context.load = load
-    if !hasBegun {
-      hasBegun = true
-      try drafter.begin(context)
-    }
+    begin(context)
     let budget = planner.budget(
       for: drafter, context: context,
-      limit: DraftBudget(nodes: mostNodes, depth: min(room, mostNodes)))
+      limit: DraftBudget(nodes: limit.nodes, depth: min(room, limit.depth)))
     guard !budget.isEmpty else { return }
     let began = clock.now
-    try drafter.propose(budget, context: context, into: &tree)
+    attempt(.propose) { try drafter.propose(budget, context: context, into: &tree) }
+    guard !isDropped else { return tree.removeAll() }
+    if !(drafter is EnsembleDrafter) { tree.cut(to: budget) }
     draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
-    cut(to: budget)
     if verifier.needsDistributions && tree.isDrawn { return }
     if load.sequences > 1, let sharing {
       sharing.offer(tree, values: &candidates)
@@ -68,24 +72,55 @@ final class Speculation {
   /// Keeps the best `count` of the candidates.
   func keep(_ count: Int) { sharing?.keep(count, of: &tree) }
 
+  private func begin(_ context: DraftContext) {
+    guard !hasBegun else { return }
+    hasBegun = true
+    attempt(.begin) { try drafter.begin(context) }
+  }
+
+  /// Lets the drafter do something; drops it if it throws.
+  private func attempt(_ stage: GenerationWarning.Stage, _ action: () throws -> Void) {
+    guard !isDropped else { return }
+    do {
+      try action()
+    } catch {
+      isDropped = true
+      warnings.append(
+        GenerationWarning(drafter: drafter.name, stage: stage, reason: "\(error)"))
+    }
+    if let ensemble = drafter as? EnsembleDrafter { warnings += ensemble.takeFailures() }
+  }
+
+  /// What went wrong since the last call.
+  func takeWarnings() -> [GenerationWarning] {
+    defer { warnings.removeAll() }
+    return warnings
+  }
+
+  /// Names of the drafters that the origins of the tree's nodes mean.
+  var drafterNames: [String] { (drafter as? EnsembleDrafter)?.memberNames ?? [drafter.name] }
+
+  /// Why this step drafts what it drafts; nil if nobody asked.
+  var plan: StepPlan? { isDropped ? nil : planner.plan }
+
   /// Hands a finished step to drafter and planner.
   func observe(
     _ verification: Verification, emitted: [Int32], share: PassShare, history: TokenHistory
-  ) throws {
+  ) {
+    guard !isDropped else { return }
     let position = history.count - emitted.count
     let context = context(history)
     let isPrompt = !hasBegun
-    if isPrompt {
-      hasBegun = true
-      try drafter.begin(context)
-    }
+    begin(context)
     let began = clock.now
-    try drafter.observe(
-      DraftObservation(
-        position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
-        logits: share.logits, taps: share.taps), context: context)
+    attempt(.observe) {
+      try drafter.observe(
+        DraftObservation(
+          position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
+          logits: share.logits, taps: share.taps), context: context)
+    }
     // The pass of the prompt was not the planner's.
-    if isPrompt { return }
+    if isPrompt || isDropped { return }
     planner.observe(
       PlannedStep(
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
@@ -95,16 +130,8 @@ final class Speculation {
   }
 
   /// Tells the drafter that the generation is over.
-  func end() throws {
-    if hasBegun { try drafter.end() }
-  }
-
-  /// A drafter that overdraws its budget loses what is too much, deepest and latest first.
-  private func cut(to budget: DraftBudget) {
-    guard tree.count > budget.nodes || tree.depth > budget.depth else { return }
-    let fitting = tree.depths.filter { Int($0) < budget.depth }.count
-    let values = tree.depths.map { -Float($0) }
-    tree.keep(min(fitting, budget.nodes), by: values)
+  func end() {
+    if hasBegun { attempt(.end) { try drafter.end() } }
   }
 
   private func context(_ history: TokenHistory) -> DraftContext {
@@ -130,21 +157,42 @@ extension GenerationOptions {
     _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
     planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
-    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
-    guard decoding == .plain, let kind else { return nil }
-    let drafter = try kind.make(setup)
-    let chosen: any Planner
-    switch planner {
-    case .off: chosen = FixedPlanner()
-    case .on:
-      chosen = MeasuredPlanner(
-        costs: try planning.costs(of: engine), record: planning.record(kind.name))
+    guard decoding == .plain, let kind = drafterKind else { return nil }
+    let drafter = try kind.drafter(setup)
+    let tree = shapedTree(for: kind)
+    let verification = verification ?? .coupled
+    // Trees of another shape are accepted in another way.
+    let shape = tree.map { " \($0.rawValue) \(verification.rawValue)" } ?? ""
+    let chosen = try makePlanner(drafter, record: kind.name + shape, planning, engine)
+    chosen.explains = explainsDrafts
+    let record = planning.record(kind.name + shape)
+    if let tree, record.proposals == 0 {
+      record.width = tree.plannedWidth(maximumDraft, draftDepth)
     }
-    let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : kind.defaultNodes)
+    let paperNodes = tree?.paperNodes ?? kind.defaultNodes
+    let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : paperNodes)
     return Speculation(
-      drafter: drafter,
-      verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
-      planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed)
+      drafter: drafter, verifier: verification.verifier(seed: seed), planner: chosen,
+      limit: DraftBudget(nodes: nodes, depth: draftDepth ?? nodes), promptCount: promptCount,
+      sampling: sampling, seed: seed)
+  }
+}
+
+extension GenerationOptions {
+  /// The planner of a drafter that is known by this name.
+  private func makePlanner(
+    _ drafter: any Drafter, record name: String, _ planning: PlanningMemory,
+    _ engine: ForwardEngine
+  ) throws -> any Planner {
+    guard planner == .on else { return FixedPlanner() }
+    let costs = try planning.costs(of: engine)
+    guard let ensemble = drafter as? EnsembleDrafter else {
+      return MeasuredPlanner(costs: costs, record: planning.record(name))
+    }
+    let planner = EnsemblePlanner(
+      ensemble, costs: costs, record: planning.ensemble, memberRecord: planning.record)
+    ensemble.planner = planner
+    return planner
   }
 }
 

@@ -127,8 +127,11 @@ final class DrafterRecord {
   /// Nodes for each level of a proposal.
   var width = 1.0
   /// Microseconds of learning from a step: of every step, and for each row beside the root.
-  var learning = (step: 0.0, row: 0.0)
+  var learning = LearningTime()
   var probes = ProbeAllowance()
+  /// When it works for an ensemble, and the tokens that it alone gains in a step of it.
+  var shift = WorkShift()
+  var ownGain = 0.0
 }
 
 /// How much looking again may cost where drafting does not pay.
@@ -175,11 +178,41 @@ struct ProbeAllowance: Equatable {
 
 }
 
+/// When a look-up of an ensemble works and when it rests, in steps.
+///
+/// It works long enough to be judged; if it is not worth its time then, it rests, longer each time.
+struct WorkShift: Equatable {
+  private static let trial = 96
+  private static let shortestRest = 128
+  private static let longestRest = 4096
+
+  private(set) var isResting = false
+  private var steps = 0
+  private var rest = shortestRest
+
+  /// A step is over.
+  /// - Parameter isWorthIt: whether the work of the latest steps was worth its time.
+  mutating func pass(isWorthIt: Bool) {
+    steps += 1
+    if isResting {
+      guard steps >= rest else { return }
+      (isResting, steps) = (false, 0)
+      rest = min(rest * 2, Self.longestRest)
+    } else if isWorthIt {
+      rest = Self.shortestRest
+    } else if steps >= Self.trial {
+      (isResting, steps) = (true, 0)
+    }
+  }
+}
+
 /// What planners of one model keep between generations.
 final class PlanningMemory {
   private let store: CostCurveStore?
   private var costs: CostModel?
   private var records: [String: DrafterRecord] = [:]
+  /// What is known of the ensemble of `--speculate auto`.
+  let ensemble = EnsembleRecord()
 
   /// - Parameter store: where the curve is kept between processes; nil to measure it each time.
   init(store: CostCurveStore? = nil) { self.store = store }
