@@ -56,6 +56,10 @@ struct UsageTests {
     ["run", "x", "--max-draft", "100000"], ["run", "x", "--planner", "maybe"],
     ["run", "x", "--speculate", "none", "--max-draft", "4"],
     ["run", "x", "--speculate", "none", "--planner", "off"],
+    ["run", "x", "--tree", "oak"], ["run", "x", "--tree", "dyspec"],
+    ["run", "x", "--draft-depth", "0"], ["run", "x", "--speculate", "copy", "--tree", "rsd-s"],
+    ["run", "x", "--speculate", "copy", "--verify", "spectr", "--temperature", "1"],
+    ["run", "x", "--speculate", "draft-model", "--tree", "rsd-s", "--verify", "spectr"],
     ["run", "x", "--json", "--show-drafts"], ["run", "x", "--n", "0"], ["run", "x", "--n", "2"],
     ["run", "x", "--n", "3", "--best-of", "2", "--temperature", "1"],
     ["chat", "--verify", "greedy", "--temperature", "0.8"],
@@ -67,6 +71,9 @@ struct UsageTests {
     ["bench", "spec", "--humaneval", "--temperatures", "warm"],
     ["bench", "spec", "--humaneval", "--limit", "0"],
     ["bench", "spec", "--humaneval", "--verify", "greedy", "--temperatures", "0,1"],
+    ["bench", "spec", "--humaneval", "--suite", "trees"],
+    ["bench", "spec", "--humaneval", "--suite", "trees", "--draft", "x", "--methods", "copy"],
+    ["bench", "spec", "--humaneval", "--suite", "trees", "--draft", "x", "--budgets", "many"],
     ["methods", "no-such-method"], ["methods", "--area", "nowhere"], ["inspect", "--frobnicate"],
     ["tokenize", "--decode", "hello"], ["bench", "model", "--repeats", "0"],
     ["bench", "kernels", "--threads", "1000"], ["bench", "kernels", "--shapes", "3"],
@@ -118,6 +125,13 @@ struct UsageTests {
     let verify = try await ForetokenProcess.run(
       "run", "x", "--verify", "greedy", "--temperature", "0.8")
     #expect(verify.error.contains("--verify coupled or rejection"))
+    let tree = try await ForetokenProcess.run(
+      "run", "x", "--speculate", "draft-model", "--tree", "rsd-s", "--verify", "spectr")
+    #expect(tree.error.contains("expected --verify recursive, or coupled, with that tree"))
+    #expect(tree.error.contains("--tree chain or static with that verifier"))
+    let drafter = try await ForetokenProcess.run(
+      "run", "x", "--speculate", "copy", "--tree", "dyspec")
+    #expect(drafter.error.contains("--speculate draft-model with --draft MODEL"))
     let samples = try await ForetokenProcess.run("run", "x", "--n", "2")
     #expect(samples.error.contains("give --temperature"))
     let drafts = try await ForetokenProcess.run(

@@ -68,6 +68,11 @@ public struct GenerationOptions: Sendable, Equatable {
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?
+  /// Shape of the drafted trees, for drafters that tell their probabilities; nil for what suits the
+  /// verifier, which is one path for most.
+  public var tree: TreeMethod?
+  /// Longest drafted path; nil for what the planner or the tree's method says.
+  public var draftDepth: Int?
   /// Most nodes drafted in one step; nil for what the planner or the method's paper says.
   public var maximumDraft: Int?
   /// Whether drafts are priced.
@@ -88,7 +93,7 @@ public struct GenerationOptions: Sendable, Equatable {
     stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
     speculation: SpeculationMethod = .auto, prediction: String? = nil,
     draftMemory: String? = nil,
-    verification: VerificationMethod? = nil,
+    verification: VerificationMethod? = nil, tree: TreeMethod? = nil, draftDepth: Int? = nil,
     maximumDraft: Int? = nil, planner: PlannerMode = .on, decoding: DecodingMethod = .plain,
     prefillChunk: Int = 256
   ) {
@@ -102,6 +107,8 @@ public struct GenerationOptions: Sendable, Equatable {
     self.prediction = prediction
     self.draftMemory = draftMemory
     self.verification = verification
+    self.tree = tree
+    self.draftDepth = draftDepth
     self.maximumDraft = maximumDraft
     self.planner = planner
     self.decoding = decoding
@@ -117,6 +124,7 @@ public struct GenerationOptions: Sendable, Equatable {
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
+    if let shapingMethod { return shapingMethod }
     return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
   }
 
@@ -138,8 +146,7 @@ public struct GenerationOptions: Sendable, Equatable {
       let most = ForwardEngine.maximumRows - 1
       try check("maximum of drafted tokens", maximumDraft, 1...most, "1 to \(most)")
     }
-    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
-    if let draftMemory, kind?.keepsMemory != true {
+    if let draftMemory, drafterKind?.keepsMemory != true {
       throw GenerationError.invalidOption(
         name: "draft memory", value: "\(draftMemory) for \(speculation.rawValue)",
         expected: "a method that keeps what it learns, such as recycling")
@@ -148,11 +155,7 @@ public struct GenerationOptions: Sendable, Equatable {
       let most = Self.mostPredictionBytes
       try check("prediction", prediction.utf8.count, 0...most, "at most \(most) bytes of UTF-8")
     }
-    if verification == .greedy, !sampling.isGreedy {
-      throw GenerationError.invalidOption(
-        name: "verification", value: "greedy at temperature \(sampling.temperature)",
-        expected: "coupled or rejection, or temperature 0")
-    }
+    try validateDrafting()
     let mostStops = StopStringMatcher.maximumCount
     try check("stop strings", stopStrings.count, 0...mostStops, "at most \(mostStops)")
     for stop in stopStrings {

@@ -236,18 +236,22 @@ extension MethodRegistry {
       summary:
         "Accepts one of several drafts with the highest probability that leaves the target's "
         + "distribution as it is.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .distribution, status: .available,
       selector: MethodSelector(option: "--verify", values: ["spectr"]),
-      example: "foretoken run --verify spectr --temperature 0.8 \"Tell a story\""),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --verify spectr --temperature 0.8 \"Tell a story\""),
     Method(
       number: 22, name: "DySpec", card: "dyspec", area: .trees,
       paper: Paper(
         title: "DySpec: Faster Speculative Decoding with Dynamic Token Tree Structure",
         arxiv: "2410.11744"),
       summary: "Grows each draft tree where the draft model is confident.",
-      guarantee: .distribution, status: .planned,
-      selector: MethodSelector(option: "--tree", values: ["dyspec"]),
-      example: "foretoken run --tree dyspec --temperature 0.8 \"Tell a story\""),
+      guarantee: .bitwise, status: .available,
+      selector: MethodSelector(option: "--tree", values: ["dyspec", "dyspec-greedy"]),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --tree dyspec --temperature 0.8 \"Tell a story\""),
     Method(
       number: 23, name: "SAE circuit identification", card: "sae-circuits", area: .interpretability,
       paper: Paper(
@@ -279,8 +283,10 @@ extension MethodRegistry {
       summary:
         "Draft trees sampled without replacement, so that no two siblings waste a place on one "
         + "token.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--tree", values: ["rsd-c", "rsd-s"]),
-      example: "foretoken run --tree rsd-s --temperature 0.8 \"Tell a story\""),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --tree rsd-s --temperature 0.8 \"Tell a story\""),
   ]
 }

@@ -53,7 +53,7 @@ actor CodeBenchmark {
       switch event {
       case .text(let piece): completion += piece.text
       case .finish(let value): summary = value
-      case .prompt, .step: break
+      case .prompt, .step, .warning: break
       }
     }
     try Task.checkCancellation()

@@ -27,7 +27,27 @@ struct BenchSpecCommand: AsyncParsableCommand {
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
         foretoken bench spec --humaneval --model qwen2.5-coder-0.5b --methods copy --html out.html
         foretoken bench spec --data prompts.jsonl --temperatures 0,0.8 --planner on --json
+        foretoken bench spec --suite trees --humaneval --limit 4 --model qwen2.5-coder-1.5b \\
+          --draft qwen2.5-coder-0.5b --budgets 6,14 --lengths 3
       """)
+
+  @Option(
+    help: ArgumentHelp(
+      "What is compared: methods, or the shapes of a draft model's trees with every verifier that "
+        + "is valid for them.", valueName: "methods|trees"))
+  var suite = SpecSuite.methods
+
+  @Option(
+    help: ArgumentHelp(
+      "Nodes of the trees of --suite trees, the same for all shapes; commas between.",
+      valueName: "counts"))
+  var budgets = "6,14"
+
+  @Option(
+    help: ArgumentHelp(
+      "Lengths of the drafts of --suite trees, with four nodes for each level; commas between.",
+      valueName: "counts"))
+  var lengths = "3"
 
   @Option(
     help: ArgumentHelp(
@@ -47,14 +67,15 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Temperatures, separated by commas; above 0 the seed is --seed.", valueName: "numbers"))
-  var temperatures = "0"
+      "Temperatures, separated by commas; above 0 the seed is --seed. (default: 0, and "
+        + "0,0.3,0.6,1 for --suite trees)", valueName: "numbers"))
+  var temperatures: String?
 
   @Option(
     help: ArgumentHelp(
-      "Run each method with the planner on, off (as many drafts as its paper says) or both.",
-      valueName: "on|off|both"))
-  var planner = PlannerChoice.both
+      "Run each method with the planner on, off (as many drafts as its paper says) or both. "
+        + "(default: both, and off for --suite trees)", valueName: "on|off|both"))
+  var planner: PlannerChoice?
 
   @Option(
     help: ArgumentHelp(
@@ -114,19 +135,34 @@ struct BenchSpecCommand: AsyncParsableCommand {
     guard maxTokens >= 2 else {
       throw ValidationError("--max-tokens is \(maxTokens), expected 2 or more")
     }
+    try validateSuite()
     let temperatures = try parsedTemperatures()
     for variant in try variants() {
-      for temperature in temperatures {
-        let options = GenerationOptions(
+      for temperature in temperatures where variant.isRun(at: temperature) {
+        var options = GenerationOptions(
           sampling: SamplingOptions(temperature: temperature),
           speculation: SpeculationMethod(rawValue: variant.method), verification: verify,
           maximumDraft: maxDraft, planner: variant.planner)
+        variant.tree?.apply(to: &options)
         do {
           try options.validate(vocabularyCount: Int(Int32.max))
         } catch {
           throw ValidationError("\(error)")
         }
       }
+    }
+  }
+
+  private func validateSuite() throws {
+    guard suite == .trees else { return }
+    guard model.draft != nil else {
+      throw ValidationError(
+        "--suite trees compares the trees of a draft model; name one with --draft MODEL")
+    }
+    guard methods == nil, verify == nil, maxDraft == nil else {
+      throw ValidationError(
+        "--suite trees runs every shape with every verifier; drop --methods, --verify and "
+          + "--max-draft, and give sizes with --budgets and --lengths")
     }
   }
 
@@ -197,6 +233,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   private func settings(_ prompts: [BenchPrompt]) throws -> SpecSettings {
     var settings = SpecSettings()
+    settings.suite = suite
     settings.models = models
     settings.variants = try variants()
     settings.verification = verify
@@ -223,11 +260,19 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   private func variants() throws -> [SpecVariant] {
     let planners: [PlannerMode] =
-      switch planner {
+      switch planner ?? (suite == .trees ? .off : .both) {
       case .on: [.on]
       case .off: [.off]
       case .both: [.on, .off]
       }
+    if suite == .trees {
+      let trees = SpecTree.all(
+        budgets: try Self.counts(budgets, "--budgets"),
+        lengths: try Self.counts(lengths, "--lengths"))
+      return trees.flatMap { tree in
+        planners.map { SpecVariant(method: Self.draftModel, planner: $0, tree: tree) }
+      }
+    }
     return try methodNames().flatMap { name in
       planners.map { SpecVariant(method: name, planner: $0) }
     }
@@ -259,6 +304,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   }
 
   private func parsedTemperatures() throws -> [Double] {
+    let temperatures = temperatures ?? (suite == .trees ? "0,0.3,0.6,1" : "0")
     let values = Self.list(temperatures).map { text in
       Double(text).flatMap { $0 >= 0 && $0.isFinite ? $0 : nil }
     }
@@ -267,6 +313,17 @@ struct BenchSpecCommand: AsyncParsableCommand {
         "--temperatures is '\(temperatures)', expected numbers from 0 on, such as 0,0.8")
     }
     return values.compactMap { $0 }
+  }
+
+  /// Sizes of trees; none for an empty text.
+  private static func counts(_ text: String, _ option: String) throws -> [Int] {
+    let most = 100
+    return try list(text).map { item in
+      guard let count = Int(item), (1...most).contains(count) else {
+        throw ValidationError("\(option) has '\(item)', expected numbers from 1 to \(most)")
+      }
+      return count
+    }
   }
 
   private static func list(_ text: String) -> [String] {
