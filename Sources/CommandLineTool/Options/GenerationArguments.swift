@@ -92,6 +92,7 @@ struct GenerationArguments: ParsableArguments {
   var prefillChunk = 256
 
   @OptionGroup(title: "Search") var search: SearchArguments
+  @OptionGroup(title: "Adaptive search") var adaptive: AdaptiveSearchArguments
 
   /// The library's options.
   ///
@@ -105,6 +106,7 @@ struct GenerationArguments: ParsableArguments {
       draftMemory: draftMemory, verification: verify, tree: tree, draftDepth: draftDepth,
       maximumDraft: maxDraft, planner: planner, decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
+    adaptive.apply(to: &options.search)
     return options
   }
 
@@ -121,10 +123,19 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
+<<<<<<< HEAD
     var options = options()
     // What has to fit the drafter is checked where the drafter is known.
     (options.tree, options.verification) = (nil, nil)
     try Self.validate(options)
+=======
+    try adaptive.check(with: decode)
+    do {
+      try options().validate(vocabularyCount: Int(Int32.max))
+    } catch {
+      throw ValidationError("\(error)")
+    }
+>>>>>>> main
     guard speculate == .none else { return }
     if maxDraft != nil || draftDepth != nil {
       throw ValidationError(
