@@ -123,19 +123,11 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
-<<<<<<< HEAD
     var options = options()
     // What has to fit the drafter is checked where the drafter is known.
     (options.tree, options.verification) = (nil, nil)
-    try Self.validate(options)
-=======
     try adaptive.check(with: decode)
-    do {
-      try options().validate(vocabularyCount: Int(Int32.max))
-    } catch {
-      throw ValidationError("\(error)")
-    }
->>>>>>> main
+    try Self.validate(options)
     guard speculate == .none else { return }
     if maxDraft != nil || draftDepth != nil {
       throw ValidationError(
