@@ -123,10 +123,10 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
+    try adaptive.check(with: decode)
     var options = options()
     // What has to fit the drafter is checked where the drafter is known.
     (options.tree, options.verification) = (nil, nil)
-    try adaptive.check(with: decode)
     try Self.validate(options)
     guard speculate == .none else { return }
     if maxDraft != nil || draftDepth != nil {
