@@ -70,7 +70,7 @@ let package = Package(
       path: "Tests/TokenizationTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "ConstraintsTests",
-      dependencies: ["Constraints", "Tokenization", "Checkpoints", "TestSupport"],
+      dependencies: ["Constraints", "Foretoken", "TestSupport"],
       path: "Tests/ConstraintsTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "TransformersTests",

@@ -15,4 +15,26 @@ struct ScalarSetTests {
     }
     #expect(set.inverted.inverted == set)
   }
+
+  @Test("sets in UTF-8 are exactly the bytes of their scalars")
+  func utf8() throws {
+    let sets = [
+      ScalarSet([0x00...0x10FFFF]), ScalarSet([0x7F...0x800]), ScalarSet([0x3042...0x3093]),
+      ScalarSet([0xFFFF...0x10000]), ScalarSet([0x80...0x80, 0x1F600...0x1F64F]),
+    ]
+    for set in sets {
+      var accepted = 0
+      for scalar in stride(from: UInt32(0), through: 0x10FFFF, by: 61) {
+        guard let character = Unicode.Scalar(scalar) else { continue }
+        let bytes = Array(String(Character(character)).utf8)
+        let isMember = UTF8Ranges.sequences(set).contains { sequence in
+          sequence.count == bytes.count
+            && zip(sequence, bytes).allSatisfy { ($0.low...$0.high).contains($1) }
+        }
+        #expect(isMember == set.contains(scalar))
+        if isMember { accepted += 1 }
+      }
+      #expect(accepted > 0 || set.ranges.count > 1 || set.ranges[0].count < 200)
+    }
+  }
 }

@@ -20,6 +20,8 @@ struct RunCommand: AsyncParsableCommand {
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
+        foretoken run "A person:" --json-schema person.json
+        foretoken run "Yes or no?" --grammar 'root ::= "yes" | "no"'
       """)
 
   @OptionGroup var input: PromptArguments
@@ -39,6 +41,7 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
   @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+  @OptionGroup(title: "Constraints") var constraints: ConstraintArguments
   @OptionGroup(title: "Samples") var samples: SampleArguments
   @OptionGroup(title: "Drafts") var drafts: DraftArguments
 
@@ -56,6 +59,7 @@ struct RunCommand: AsyncParsableCommand {
           + "one of them")
     }
     try generation.check(with: sampling)
+    try constraints.check(generation.options(sampling: sampling.options))
     try samples.check(with: sampling)
   }
 
@@ -74,6 +78,8 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
+    var constrained = generation.options()
+    try constraints.apply(to: &constrained)
     let languageModel = try await model.load()
     let tokens = try input.tokens(text, for: languageModel)
     // The samples are turns of one conversation: prompt and drafters' memory are shared.
@@ -84,6 +90,8 @@ struct RunCommand: AsyncParsableCommand {
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.constraint = constrained.constraint
+      options.alignment = constrained.alignment
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       let output = RunOutput(
         streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,

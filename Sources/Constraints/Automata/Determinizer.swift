@@ -30,7 +30,7 @@ struct Determinizer {
         "a pattern that is combined with another has too many states; write a simpler one")
     }
     var direct = Determinizer(nfa, final: final)
-    return direct.withoutEmptyMoves(start).trimmed()
+    return try direct.withoutEmptyMoves(start).trimmed()
   }
 
   /// False if the budget was not enough.
@@ -127,7 +127,8 @@ struct Determinizer {
   }
 
   /// States of the NFA as they are, with the edges of what empty moves reach.
-  private mutating func withoutEmptyMoves(_ start: Int32) -> Automaton {
+  private mutating func withoutEmptyMoves(_ start: Int32) throws -> Automaton {
+    budget = 20_000_000
     var places: [Int32: Int32] = [start: 0]
     var order = [start]
     var result = Automaton()
@@ -139,6 +140,11 @@ struct Determinizer {
         places[target] = place
         order.append(target)
         return place
+      }
+      guard budget > 0 else {
+        throw ConstraintError.tooLarge(
+          "there are too many ways through the repetitions of a rule; write fewer repetitions of "
+            + "repetitions")
       }
       for member in closure([order[result.states.count]]) {
         if member == final { state.isAccepting = true }

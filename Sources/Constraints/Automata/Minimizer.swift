@@ -1,33 +1,71 @@
-/// Merges the equivalent states of deterministic automata, by refining a partition (Moore).
+/// Merges equivalent states of deterministic automata.
 enum Minimizer {
-  /// Above this much work an automaton stays as it is.
-  private static let mostWork = 4_000_000
+  /// Larger automata are merged from their ends in one pass, which leaves loops as they are.
+  private static let mostRefined = 256
 
   static func minimized(_ automaton: Automaton) -> Automaton {
+    let count = automaton.states.count
+    guard count > 1 else { return automaton }
+    return count <= mostRefined ? refined(automaton) : mergedFromEnds(automaton)
+  }
+
+  /// Refines a partition until its classes hold equivalent states (Moore).
+  private static func refined(_ automaton: Automaton) -> Automaton {
     let states = automaton.states
-    guard states.count > 1 else { return automaton }
     // Equivalent states are equally far from the end, which tells most states apart at once.
     var classes = automaton.distancesToEnd().map { $0 ?? -1 }
     var classCount = Set(classes).count
-    let edgeCount = states.reduce(states.count) { $0 + $1.bytes.count + $1.calls.count }
-    var work = 0
     while true {
-      work += edgeCount
-      guard work <= mostWork else { return automaton }
       var index: [[Int32]: Int32] = [:]
-      var refined: [Int32] = []
-      refined.reserveCapacity(states.count)
-      for state in states.indices {
+      classes = states.indices.map { state in
         let signature = signature(states[state], own: classes[state], classes)
         let place = index[signature] ?? Int32(index.count)
         index[signature] = place
-        refined.append(place)
+        return place
       }
-      classes = refined
       if index.count == classCount { break }
       classCount = index.count
     }
     return merged(automaton, classes, classCount)
+  }
+
+  /// Merges states whose edges agree, callees first; states of loops stay apart.
+  private static func mergedFromEnds(_ automaton: Automaton) -> Automaton {
+    let states = automaton.states
+    let successors = states.map { state in
+      state.bytes.map { Int($0.target) } + state.calls.map { Int($0.target) }
+    }
+    var classes = Array(repeating: Int32(-1), count: states.count)
+    var index: [[Int32]: Int32] = [:]
+    var count: Int32 = 0
+    for component in Components.find(successors, from: [0]) {
+      let isLoop = component.count > 1 || successors[component[0]].contains(component[0])
+      for state in component {
+        let signature = isLoop ? [] : signature(states[state], own: 0, classes)
+        if !isLoop, let known = index[signature] {
+          classes[state] = known
+          continue
+        }
+        classes[state] = count
+        if !isLoop { index[signature] = count }
+        count += 1
+      }
+    }
+    // What the start does not reach goes.
+    return renumbered(automaton, classes, Int(count))
+  }
+
+  /// Numbers classes by their first states, so that the start keeps the number 0.
+  private static func renumbered(
+    _ automaton: Automaton, _ classes: [Int32], _ count: Int
+  ) -> Automaton {
+    var places = Array(repeating: Int32(-1), count: count)
+    var next: Int32 = 0
+    for place in classes where place >= 0 && places[Int(place)] < 0 {
+      places[Int(place)] = next
+      next += 1
+    }
+    return merged(automaton, classes.map { $0 < 0 ? $0 : places[Int($0)] }, count)
   }
 
   private static func signature(
@@ -65,10 +103,9 @@ enum Minimizer {
     _ automaton: Automaton, _ classes: [Int32], _ classCount: Int
   ) -> Automaton {
     guard classCount < automaton.states.count else { return automaton }
-    // The start keeps the number 0: classes are numbered by their first states.
     var result = Automaton(states: Array(repeating: .init(), count: classCount))
     var isDone = Array(repeating: false, count: classCount)
-    for (state, place) in zip(automaton.states, classes) where !isDone[Int(place)] {
+    for (state, place) in zip(automaton.states, classes) where place >= 0 && !isDone[Int(place)] {
       isDone[Int(place)] = true
       result.states[Int(place)] = Automaton.State(
         bytes: mergedEdges(state.bytes, classes),

@@ -13,7 +13,7 @@ struct NFA {
   static let emptyMove: Int32 = -1
   static let firstRule: Int32 = 1 << 16
   /// Most states of one rule.
-  static let mostStates = 4_000_000
+  static let mostStates = 1_000_000
 
   private(set) var edges: [Edge] = []
   private(set) var heads: [Int32] = []
@@ -70,17 +70,25 @@ struct NFA {
     return end
   }
 
-  /// Appends characters in UTF-8; their tails of full ranges are shared.
+  /// Appends characters in UTF-8. Their common beginnings are shared, and their tails of full
+  /// ranges.
   mutating func append(_ set: ScalarSet, from source: Int32) throws -> Int32 {
     let end = try addState()
     var tails: [Int32] = [end]
+    var begun: [SIMD4<Int32>: Int32] = [:]
     for sequence in UTF8Ranges.sequences(set) {
       var at = source
       for (place, range) in sequence.enumerated() {
         let rest = sequence[(place + 1)...]
         guard rest.allSatisfy({ $0.low == 0x80 && $0.high == 0xBF }) else {
+          let key: SIMD4<Int32> = [at, Int32(range.low), Int32(range.high), 0]
+          if let known = begun[key] {
+            at = known
+            continue
+          }
           let target = try addState()
           addBytes(at, range.low, range.high, target)
+          begun[key] = target
           at = target
           continue
         }

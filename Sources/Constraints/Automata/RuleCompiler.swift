@@ -13,7 +13,7 @@ struct RuleCompiler {
   /// A rule that is used once is put there up to this size.
   private static let mostMovedStates = 4_000
   /// Most states of all rules.
-  private static let mostStates = 4_000_000
+  private static let mostStates = 500_000
   /// Most states of a product of two patterns.
   private static let mostProductStates = 100_000
 

@@ -31,7 +31,7 @@ public final class ConstraintMatcher {
 
   private var parser: Parser
   private var walk: TrieWalk
-  private var parts: [Int32: ContextFreePart] = [:]
+  private var parts: [[Int32]: ContextFreePart] = [:]
   private var partBytes = 0
   private var masks: [Int32: TokenSet] = [:]
   private var scratch: TokenSet
@@ -151,28 +151,23 @@ public final class ConstraintMatcher {
   private func fill(_ state: ConstraintState) {
     scratch.removeAll()
     if state.hasEnded { return }
-    let grammarStates = parser.grammarStates(state.parserState)
-    if grammarStates.count > 12 {
-      walk.all(from: state.parserState, &parser, into: &scratch)
-    } else {
-      for grammarState in grammarStates {
-        let part = part(grammarState)
-        if let set = part.acceptedSet { scratch.formUnion(set) }
-        for token in part.accepted { scratch.insert(token) }
-        walk.subtrees(part.open, from: state.parserState, &parser, into: &scratch)
-      }
+    if parser.goesOn(state.parserState) {
+      let part = part(parser.grammarStates(state.parserState))
+      if let set = part.acceptedSet { scratch.formUnion(set) }
+      for token in part.accepted { scratch.insert(token) }
+      walk.subtrees(part.open, from: state.parserState, &parser, into: &scratch)
     }
     if parser.isComplete(state.parserState) { for token in trie.ends { scratch.insert(token) } }
   }
 
-  private func part(_ grammarState: Int32) -> ContextFreePart {
-    if let known = parts[grammarState] { return known }
-    let part = ContextFreePart(grammarState, &parser, trie)
+  private func part(_ grammarStates: [Int32]) -> ContextFreePart {
+    if let known = parts[grammarStates] { return known }
+    let part = ContextFreePart(grammarStates, &parser, trie)
     if partBytes > Self.mostPartBytes {
       parts.removeAll()
       partBytes = 0
     }
-    parts[grammarState] = part
+    parts[grammarStates] = part
     partBytes += part.byteCount
     return part
   }

@@ -1,6 +1,6 @@
-/// What can be said about the tokens at a state of the grammar without knowing what follows its
-/// rule: those that stay within the rule are possible in every context, those that leave it in the
-/// middle depend on the context.
+/// What can be said about the tokens at some states of the grammar without knowing what follows
+/// their rules: those that stay within the rules are possible in every context, those that leave
+/// them in the middle depend on the context.
 ///
 /// The split is that of XGrammar (Dong et al., arXiv 2411.15100); the tokens that depend on context
 /// are kept as subtrees of the vocabulary, so that one step refuses all of them that begin alike.
@@ -18,9 +18,9 @@ struct ContextFreePart {
 }
 
 extension ContextFreePart {
-  /// Walks the vocabulary from a grammar state.
-  init(_ grammarState: Int32, _ parser: inout Parser, _ trie: VocabularyTrie) {
-    var path = Path(start: parser.start(in: grammarState), parser, depth: trie.depth)
+  /// Walks the vocabulary from places that are read at the same time.
+  init(_ grammarStates: [Int32], _ parser: inout Parser, _ trie: VocabularyTrie) {
+    var path = Path(start: parser.start(in: grammarStates), parser, depth: trie.depth)
     var node = 0
     while node < trie.nodes.count {
       // Known steps are looked up without leaving the loop; an unknown one is made outside of it.

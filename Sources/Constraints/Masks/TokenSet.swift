@@ -24,6 +24,13 @@ struct TokenSet: Sendable, Equatable {
     }
   }
 
+  /// Calls `body` with the words, to be changed in place.
+  mutating func withWords<Result>(
+    _ body: (UnsafeMutableBufferPointer<UInt64>) -> Result
+  ) -> Result {
+    words.withUnsafeMutableBufferPointer { body($0) }
+  }
+
   var count: Int { words.reduce(0) { $0 + $1.nonzeroBitCount } }
 
   /// The only member; nil if there are none or several.

@@ -9,12 +9,6 @@ struct TrieWalk {
     states = Array(repeating: Parser.dead, count: trie.depth + 2)
   }
 
-  /// Inserts the tokens possible at `state` of the whole vocabulary.
-  mutating func all(from state: Int32, _ parser: inout Parser, into set: inout TokenSet) {
-    states[0] = state
-    walk(0..<trie.nodes.count, &parser, &set)
-  }
-
   /// Inserts the tokens possible at `state` that lie in the subtrees of `roots`, which ascend.
   mutating func subtrees(
     _ roots: [Int32], from state: Int32, _ parser: inout Parser, into set: inout TokenSet
@@ -78,24 +72,28 @@ struct TrieWalk {
       parser.rows.withUnsafeBufferPointer { rows in
         parser.grammar.classOf.withUnsafeBufferPointer { classOf in
           states.withUnsafeMutableBufferPointer { states in
-            var node = range.lowerBound
-            while node < range.upperBound {
-              let (end, token, depth, byte) = nodes[node].parts
-              let next = rows[Int(states[depth]) * classCount + Int(classOf[Int(byte)])]
-              if next < 0 { return node }
-              if next == Parser.dead {
-                node = end
-                continue
+            set.withWords { words in
+              var node = range.lowerBound
+              while node < range.upperBound {
+                let (end, token, depth, byte) = nodes[node].parts
+                let next = rows[Int(states[depth]) * classCount + Int(classOf[Int(byte)])]
+                if next < 0 { return node }
+                if next == Parser.dead {
+                  node = end
+                  continue
+                }
+                if token >= 0 {
+                  words[Int(token) >> 6] |= 1 << UInt64(token & 63)
+                } else if token != -1 {
+                  for equal in trie.equals[Int(-2 - token)] {
+                    words[Int(equal) >> 6] |= 1 << UInt64(equal & 63)
+                  }
+                }
+                states[depth + 1] = next
+                node += 1
               }
-              if token >= 0 {
-                set.insert(token)
-              } else if token != -1 {
-                for equal in trie.equals[Int(-2 - token)] { set.insert(equal) }
-              }
-              states[depth + 1] = next
-              node += 1
+              return node
             }
-            return node
           }
         }
       }

@@ -21,7 +21,7 @@ public final class VocabularyTrie: Sendable {
   /// Tokens with the same bytes.
   let equals: [[Int32]]
   /// Tokens that end a text.
-  let ends: [Int32]
+  public let ends: [Int32]
   /// Number of tokens, those without text included.
   public let vocabularyCount: Int
   private let texts: [UInt8]

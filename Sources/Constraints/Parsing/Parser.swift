@@ -87,9 +87,9 @@ struct Parser {
     return state(of: [Continuations.frame(root, Continuations.end)])
   }
 
-  /// The state in which only `grammarState` is known, and nothing of what follows its rule.
-  mutating func start(in grammarState: Int32) -> Int32 {
-    state(of: [Continuations.frame(grammarState, Continuations.unknown)])
+  /// The state in which only `grammarStates` are known, and nothing of what follows their rules.
+  mutating func start(in grammarStates: [Int32]) -> Int32 {
+    state(of: grammarStates.map { Continuations.frame($0, Continuations.unknown) })
   }
 
   /// The state after one more byte.

@@ -14,6 +14,7 @@ final class Generation {
   private let processor: LogitsProcessor
   private let verifier: any Verifier
   private let speculation: Speculation?
+  private let alignment: AlignedSample?
   private let passOptions: ForwardOptions
   private let stops: Set<Int32>
   private let clock = ContinuousClock()
@@ -55,14 +56,18 @@ final class Generation {
     self.conversation = conversation
     self.prompt = prompt
     self.options = options
+    let setup = DrafterSetup(
+      options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
+      modelMemory: memory, conversationMemory: conversation.drafterMemory,
+      draftModel: draftModel)
+    let constraint = try options.constraintTracker(in: memory, setup, promptCount: prompt.count)
+    alignment = options.alignedSample(
+      constraint, prompt: prompt, in: conversation.drafterMemory)
     processor = try LogitsProcessor(
-      options: sampling, vocabularyCount: vocabularyCount, seed: seed)
+      options: sampling, vocabularyCount: vocabularyCount, seed: seed, constraint: constraint,
+      alignment: alignment)
     speculation = try options.speculation(
-      DrafterSetup(
-        options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
-        modelMemory: memory, conversationMemory: conversation.drafterMemory,
-        draftModel: draftModel),
-      promptCount: prompt.count, sampling: sampling, seed: seed, planning: planning,
+      setup, constraint: constraint, promptCount: prompt.count, sampling: sampling, seed: seed, planning: planning,
       engine: engine)
     verifier = speculation?.verifier ?? CoupledVerifier()
     passOptions = ForwardOptions(taps: speculation?.drafter.requirements.taps ?? [])
@@ -184,6 +189,7 @@ final class Generation {
       VerificationInput(
         tree: tree, logits: logits, history: history, stops: stops,
         limit: (options.maxTokens ?? .max) - summary.generatedTokens), processor: processor)
+    try alignment?.note(verification, logits, history)
     let entries = try logProbabilities(verification, logits)
     let forwardMicroseconds = Self.microseconds(drafted.duration(to: passed))
     events.append(
@@ -245,6 +251,7 @@ final class Generation {
 
   private func finish(_ reason: FinishReason, flushesText: Bool = true) {
     isFinished = true
+    alignment?.finish(reason)
     summary.finishReason = reason
     if flushesText {
       let (piece, stop) = output.finish()

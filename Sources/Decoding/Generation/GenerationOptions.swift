@@ -1,3 +1,4 @@
+import Constraints
 import Foundation
 import Transformers
 
@@ -71,6 +72,10 @@ public struct GenerationOptions: Sendable, Equatable {
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
   /// the time and the grain of progress, never the output.
   public var prefillChunk: Int
+  /// What the text has to be; nil for anything.
+  public var constraint: Constraint?
+  /// How samples under the constraint are distributed.
+  public var alignment = AlignmentMethod.none
 
   /// Greedy text of up to 512 tokens, unless asked otherwise.
   public init(
@@ -104,6 +109,9 @@ public struct GenerationOptions: Sendable, Equatable {
   /// The method that these options select.
   /// - Throws: `MethodError` for one that is planned or unknown.
   public func method() throws -> Method {
+    if alignment != .none {
+      return try MethodRegistry.select(option: "--align", value: alignment.rawValue)
+    }
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
@@ -138,6 +146,7 @@ public struct GenerationOptions: Sendable, Equatable {
       let most = Self.mostPredictionBytes
       try check("prediction", prediction.utf8.count, 0...most, "at most \(most) bytes of UTF-8")
     }
+    try checkConstraint()
     if verification == .greedy, !sampling.isGreedy {
       throw GenerationError.invalidOption(
         name: "verification", value: "greedy at temperature \(sampling.temperature)",

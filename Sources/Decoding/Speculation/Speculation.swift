@@ -9,6 +9,7 @@ final class Speculation {
   private let promptCount: Int
   private let sampling: SamplingOptions
   private let noise: RandomStream
+  private let constraint: ConstraintTracker?
   private let mostNodes: Int
   private let clock = ContinuousClock()
   private var hasBegun = false
@@ -17,8 +18,9 @@ final class Speculation {
 
   init(
     drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
-    promptCount: Int, sampling: SamplingOptions, seed: UInt64
+    promptCount: Int, sampling: SamplingOptions, seed: UInt64, constraint: ConstraintTracker? = nil
   ) {
+    self.constraint = constraint
     self.drafter = drafter
     self.verifier = verifier
     self.planner = planner
@@ -40,15 +42,22 @@ final class Speculation {
       hasBegun = true
       try drafter.begin(context)
     }
-    let budget = planner.budget(
-      for: drafter, context: context,
-      limit: DraftBudget(nodes: mostNodes, depth: min(room, mostNodes)))
-    guard !budget.isEmpty else { return }
+    let limit = DraftBudget(nodes: mostNodes, depth: min(room, mostNodes))
+    let budget = planner.budget(for: drafter, context: context, limit: limit)
+    guard !budget.isEmpty else {
+      try constraint?.appendCertain(&tree, history, limit: limit)
+      return
+    }
     let began = clock.now
     try drafter.propose(budget, context: context, into: &tree)
     draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
     cut(to: budget)
+    try constraint?.prune(&tree, history)
+    try constraint?.extend(&tree, history, limit: limit)
+    cut(to: budget)
     if !(verifier.needsDistributions && tree.isDrawn) { planner.prune(&tree) }
+    // What is certain is cheaper as a row of this pass than as a pass of its own.
+    try constraint?.appendCertain(&tree, history, limit: limit)
   }
 
   /// Hands a finished step to drafter and planner.
@@ -105,13 +114,14 @@ extension GenerationOptions {
   /// The speculation that these options ask for; nil for plain decoding.
   ///
   /// - Parameters:
+  ///   - constraint: what drafts are filtered by, and completed.
   ///   - sampling: the options' own, as the generation uses them.
   ///   - seed: key of the noise.
   ///   - planning: what planners of the model keep.
   ///   - engine: the target's, whose passes are measured if the planner is on.
   /// - Throws: what making the drafter, or measuring, throws.
   func speculation(
-    _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
+    _ setup: DrafterSetup, constraint: ConstraintTracker?, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
     planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
     let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
@@ -128,7 +138,8 @@ extension GenerationOptions {
     return Speculation(
       drafter: drafter,
       verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
-      planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed)
+      planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed,
+      constraint: constraint)
   }
 }
 
