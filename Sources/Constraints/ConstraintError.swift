@@ -41,6 +41,8 @@ public enum ConstraintError: Error, Equatable, CustomStringConvertible, Localize
   case tooAmbiguous(limit: Int)
   /// The text so far can go on, but no token of the vocabulary continues it.
   case noToken(text: String)
+  /// A state that was made before the matcher dropped its states.
+  case staleState
 
   /// What was found, what was expected, where, what to do.
   public var description: String {
@@ -56,6 +58,8 @@ public enum ConstraintError: Error, Equatable, CustomStringConvertible, Localize
     case .noToken(let text):
       "the constraint goes on after \(text.debugDescription), but no token of the vocabulary "
         + "does; check the logit bias and the constraint's characters"
+    case .staleState:
+      "the state is older than the matcher's latest renewal; follow the text anew from start()"
     }
   }
 

@@ -6,7 +6,7 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
-    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["race"],
+    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "constraints"], ["race"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -59,7 +59,10 @@ struct UsageTests {
     ["chat", "--verify", "greedy", "--temperature", "0.8"],
     ["race", "x", "--between", "copy"], ["race", "x", "--between", "copy,no-such-method"],
     ["race", "x", "--between", "copy,none", "--speculate", "copy"],
-    ["race", "x", "--repeats", "0"], ["bench", "spec"],
+    ["race", "x", "--repeats", "0"], ["bench", "spec"], ["bench", "constraints", "--states", "0"],
+    ["run", "x", "--json-object", "--regex", "a"], ["run", "x", "--align", "asap"],
+    ["run", "x", "--json-object", "--align", "asap"], ["run", "x", "--json-object", "--ignore-eos"],
+    ["run", "x", "--regex", "a", "--align", "asap", "--temperature", "1", "--top-p", "0.9"],
     ["bench", "spec", "--humaneval", "--methods", "none"],
     ["bench", "spec", "--humaneval", "--methods", "no-such-method"],
     ["bench", "spec", "--humaneval", "--temperatures", "warm"],

@@ -4,7 +4,7 @@ import ArgumentParser
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure a model, the kernels or speculation on this machine.",
+    abstract: "Measure a model, the kernels, speculation or constraints on this machine.",
     discussion: """
       Run on an idle machine. Every figure is the median of several runs, with the spread beside \
       it.
@@ -13,7 +13,11 @@ struct BenchCommand: AsyncParsableCommand {
         foretoken bench model --model qwen2.5-coder-0.5b
         foretoken bench kernels --json
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
+        foretoken bench constraints --model qwen2.5-coder-0.5b
       """,
-    subcommands: [BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self],
+    subcommands: [
+      BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self,
+      BenchConstraintsCommand.self,
+    ],
     defaultSubcommand: BenchModelCommand.self)
 }

@@ -167,8 +167,8 @@ struct GBNFParser {
   }
 
   private func checkQuantifiers(_ count: Int) throws {
-    guard count <= Self.deepestNesting else {
-      throw reader.error("more than \(Self.deepestNesting) repetitions of repetitions")
+    guard count <= 4 else {
+      throw reader.error("more than 4 repetitions of one another")
     }
   }
 

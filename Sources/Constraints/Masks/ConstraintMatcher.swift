@@ -69,8 +69,9 @@ public final class ConstraintMatcher {
   }
 
   /// The place after one more token; nil if the token is not possible.
-  /// - Throws: `ConstraintError.tooAmbiguous`.
+  /// - Throws: `ConstraintError.tooAmbiguous`, `ConstraintError.staleState`.
   public func advance(_ state: ConstraintState, _ token: Int32) throws -> ConstraintState? {
+    try check(state)
     if state.hasEnded { return nil }
     if trie.ends.contains(token) {
       return isComplete(state)
@@ -81,10 +82,11 @@ public final class ConstraintMatcher {
   }
 
   /// The place after more text; nil if no valid text goes on like that.
-  /// - Throws: `ConstraintError.tooAmbiguous`.
+  /// - Throws: `ConstraintError.tooAmbiguous`, `ConstraintError.staleState`.
   public func advance(
     _ state: ConstraintState, bytes: some Sequence<UInt8>
   ) throws -> ConstraintState? {
+    try check(state)
     if state.hasEnded { return nil }
     return try bounded {
       var at = state.parserState
@@ -98,12 +100,13 @@ public final class ConstraintMatcher {
 
   /// Whether the text may end here.
   public func isComplete(_ state: ConstraintState) -> Bool {
-    !state.hasEnded && parser.isComplete(state.parserState)
+    !state.hasEnded && state.epoch == epoch && parser.isComplete(state.parserState)
   }
 
   /// Bytes that must follow, up to where there is a choice or the text may end.
-  /// - Throws: `ConstraintError.tooAmbiguous`.
+  /// - Throws: `ConstraintError.tooAmbiguous`, `ConstraintError.staleState`.
   public func forcedBytes(_ state: ConstraintState, most: Int) throws -> [UInt8] {
+    try check(state)
     if state.hasEnded { return [] }
     return try bounded {
       var bytes: [UInt8] = []
@@ -136,11 +139,12 @@ public final class ConstraintMatcher {
   }
 
   /// The token that follows, if only one is possible.
-  /// - Throws: `ConstraintError.tooAmbiguous`.
+  /// - Throws: `ConstraintError.tooAmbiguous`, `ConstraintError.staleState`.
   public func onlyToken(_ state: ConstraintState) throws -> Int32? { try mask(state).single }
 
   /// The possible tokens.
   func mask(_ state: ConstraintState) throws -> TokenSet {
+    try check(state)
     if let known = masks[state.parserState] { return known }
     try bounded { fill(state) }
     if masks.count >= Self.mostMasks { masks.removeAll(keepingCapacity: true) }
@@ -170,6 +174,10 @@ public final class ConstraintMatcher {
     parts[grammarStates] = part
     partBytes += part.byteCount
     return part
+  }
+
+  private func check(_ state: ConstraintState) throws {
+    if state.epoch != epoch { throw ConstraintError.staleState }
   }
 
   /// Runs something and throws if the parser could not follow.

@@ -95,6 +95,9 @@ public final class VocabularyTrie: Sendable {
   }
 
   /// Text of a token; empty for tokens that no text holds.
+  public func text(of token: Int32) -> [UInt8] { Array(bytes(of: token)) }
+
+  /// Text of a token; empty for tokens that no text holds.
   func bytes(of token: Int32) -> ArraySlice<UInt8> {
     guard token >= 0, Int(token) < vocabularyCount else { return [] }
     return texts[Int(bounds[Int(token)])..<Int(bounds[Int(token) + 1])]

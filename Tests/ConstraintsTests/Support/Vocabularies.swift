@@ -1,6 +1,8 @@
-import Constraints
 import Foretoken
+import Foundation
 import TestSupport
+
+@testable import Constraints
 
 /// Vocabularies for tests.
 enum Vocabularies {
@@ -83,7 +85,7 @@ struct NoiseWriter {
       let normal = (0..<12).reduce(-6.0) { sum, _ in sum + uniform(&random) }
       var logit = normal * spread
       if written > patience { logit += bonus(token) }
-      let score = logit / temperature - _log(-_log(uniform(&random)))
+      let score = logit / temperature - log(-log(uniform(&random)))
       if best.map({ score > $0.score }) ?? true { best = (score, token) }
     }
     return best?.token
@@ -97,6 +99,3 @@ struct NoiseWriter {
   }
 }
 
-import Foundation
-
-private func _log(_ value: Double) -> Double { log(value) }
