@@ -42,6 +42,22 @@ struct RaceCommandTests {
     #expect(result["must_agree"] as? Bool == false)
   }
 
+  @Test("on a terminal the texts are drawn while they are written, and taken back for the result")
+  func live() async throws {
+    _ = try await DefaultModel.url()
+    let outcome = try await PseudoTerminal.run(race, columns: 100)
+    #expect(outcome.status == 0)
+    // The first method writes while the other waits; both ends are drawn, each over what was there.
+    let redraws = outcome.text.components(separatedBy: "A\u{1B}[J")
+    #expect(redraws.count >= 3)
+    #expect(redraws.dropLast().contains { $0.contains("none: waits") && $0.contains("tokens/s") })
+    #expect(redraws.dropLast().contains { $0.contains("none: 32 tokens") })
+    let result = try #require(redraws.last)
+    #expect(result.contains("bytes agree: ") && !result.contains("tokens, "))
+    let plain = try await PseudoTerminal.run(race, columns: 100, environment: ["NO_COLOR": "1"])
+    #expect(!plain.text.contains("\u{1B}[J"))
+  }
+
   @Test("texts stand side by side, and one below the other on a narrow terminal")
   func layout() async throws {
     _ = try await DefaultModel.url()

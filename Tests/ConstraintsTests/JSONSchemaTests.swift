@@ -67,12 +67,20 @@ struct JSONSchemaTests {
   @Test("valid documents written in the usual way are accepted, invalid ones are not")
   func documents() throws {
     let cases: [(schema: Int, valid: [String], invalid: [String])] = [
-      (0, [##"{"name": "Ada", "age": 36}"##, "{\n  \"name\": \"é\\\"\",\n  \"age\": 0\n}"],
-        [##"{"age": 36}"##, ##"{"name": "", "age": 1}"##, ##"{"name": "A", "age": 151}"##,
-          ##"{"name": "A", "age": 007}"##, ##"{"name": "A", "age": 1, "x": 1}"##]),
-      (2, [##"{"id": "x", "other": 1233}"##, "{}", ##"{"other": -2}"##],
-        [##"{"other": -3}"##, ##"{"id": 5}"##, ##"{"other": 1.5}"##]),
-      (3, ["[2.25]", "[-1.5, 0, 0.001, 2]", "[-0.2]"], ["[]", "[2.26]", "[-1.51]", "[1,1,1,1,1]"]),
+      (
+        0, [##"{"name": "Ada", "age": 36}"##, "{\n  \"name\": \"é\\\"\",\n  \"age\": 0\n}"],
+        [
+          ##"{"age": 36}"##, ##"{"name": "", "age": 1}"##, ##"{"name": "A", "age": 151}"##,
+          ##"{"name": "A", "age": 007}"##, ##"{"name": "A", "age": 1, "x": 1}"##,
+        ]
+      ),
+      (
+        2, [##"{"id": "x", "other": 1233}"##, "{}", ##"{"other": -2}"##],
+        [##"{"other": -3}"##, ##"{"id": 5}"##, ##"{"other": 1.5}"##]
+      ),
+      (
+        3, ["[2.25]", "[-1.5, 0, 0.001, 2]", "[-0.2]"], ["[]", "[2.26]", "[-1.51]", "[1,1,1,1,1]"]
+      ),
       (4, [#"["first"]"#, #"["first", 3, true]"#], ["[]", #"["second"]"#, #"["first", true]"#]),
       (6, [#""AB12""#, "49", "-98", "0"], [#""ab12""#, "50", "-105", "-0"]),
       (11, ["null", "-12", "304"], ["-13", "305", "1.0"]),
@@ -94,7 +102,8 @@ struct JSONSchemaTests {
       let other = Int.random(in: one...1300, using: &random)
       let matcher = try ConstraintMatcher(
         .jsonSchema(##"{"type":"integer","minimum":\##(one),"maximum":\##(other)}"##))
-      for number in -1400...1400 where number % 7 == 0 || abs(number - one) < 12 || abs(number - other) < 12 {
+      for number in -1400...1400
+      where number % 7 == 0 || abs(number - one) < 12 || abs(number - other) < 12 {
         #expect(try matcher.accepts("\(number)") == (one...other).contains(number))
       }
       #expect(try !matcher.accepts("-0"))
@@ -115,12 +124,16 @@ struct JSONSchemaTests {
       (##"{"allOf":[{"$ref":"#"}]}"##, "", "without end"),
       (##"{"type":"text"}"##, "/type", "expected one of"),
       (##"{"minLength":"3"}"##, "/minLength", "whole number"),
-      (##"{"type":"object","properties":{"a":{},"b":{}},"maxProperties":1}"##, "/maxProperties",
-        "not supported"),
+      (
+        ##"{"type":"object","properties":{"a":{},"b":{}},"maxProperties":1}"##, "/maxProperties",
+        "not supported"
+      ),
       (##"{"enum":[1,2],"minimum":2}"##, "/minimum", "beside 'enum'"),
       (##"{"type":"number","multipleOf":0.3}"##, "/multipleOf", "power of ten"),
-      (##"{"anyOf":[{"properties":{"x":{"properties":3}}}]}"##, "/anyOf/0/properties/x/properties",
-        "not an object"),
+      (
+        ##"{"anyOf":[{"properties":{"x":{"properties":3}}}]}"##, "/anyOf/0/properties/x/properties",
+        "not an object"
+      ),
     ]
     for (schema, expectedPointer, expected) in cases {
       guard case .schema(let pointer, let message)? = compileError(.jsonSchema(schema)) else {

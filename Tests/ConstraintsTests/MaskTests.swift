@@ -59,7 +59,8 @@ struct MaskTests {
   func realVocabulary() async throws {
     let trie = try await Vocabularies.model("smollm2-135m")
     let cases: [(Constraint, String)] = [
-      (.grammar(TestGrammars.json), "{\"a\": [1, \"x"), (.grammar(TestGrammars.cLike), "int f(){int x ="),
+      (.grammar(TestGrammars.json), "{\"a\": [1, \"x"),
+      (.grammar(TestGrammars.cLike), "int f(){int x ="),
       (.jsonSchema(JSONSchemaTests.schemas[0]), "{\"name\": \"Jo"), (.regex(".*"), "日"),
     ]
     for (constraint, beginning) in cases {

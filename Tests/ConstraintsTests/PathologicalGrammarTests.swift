@@ -50,7 +50,9 @@ struct PathologicalGrammarTests {
 
   @Test("a constraint without finite texts is refused")
   func endless() {
-    for grammar in ["root ::= root", "root ::= \"a\" root", "root ::= x\nx ::= y\ny ::= x", "root ::= []"] {
+    for grammar in [
+      "root ::= root", "root ::= \"a\" root", "root ::= x\nx ::= y\ny ::= x", "root ::= []",
+    ] {
       guard case .unsatisfiable? = compileError(.grammar(grammar)) else {
         Issue.record("\(grammar) was taken")
         continue
@@ -107,7 +109,9 @@ struct PathologicalGrammarTests {
     #expect(throws: ConstraintError.tooAmbiguous(limit: Parser.mostItems)) {
       try deep.mask(deep.start())
     }
-    guard case .tooLarge? = compileError(.grammar("root ::= \"" + String(repeating: "ab", count: 600_000) + "\"")),
+    guard
+      case .tooLarge? = compileError(
+        .grammar("root ::= \"" + String(repeating: "ab", count: 600_000) + "\"")),
       case .tooLarge? = compileError(.regex(String(repeating: "a", count: 5 << 20)))
     else {
       Issue.record("a literal of a megabyte was taken")

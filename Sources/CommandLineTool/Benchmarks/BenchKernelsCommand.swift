@@ -84,13 +84,14 @@ struct BenchKernelsCommand: AsyncParsableCommand {
       total: cases.reduce(0) { $0 + KernelBenchmark.work($1.shape, batches: batches.batches) })
     defer { progress.finish() }
     progress.begin("probing the machine")
-    let probe = MachineProbe.measure(on: benchmark.pool)
+    let before = MachineProbe.measure(on: benchmark.pool)
     let rows = try cases.map { item in
       progress.begin("\(item.type) \(item.shape)")
       defer { progress.add(KernelBenchmark.work(item.shape, batches: batches.batches)) }
       return try benchmark.measure(
         item.type, item.shape, batches: batches.batches, repeats: repeats)
     }
+    let probe = before.averaged(with: .measure(on: benchmark.pool))
     return KernelReport(probe: probe, rows: rows)
   }
 

@@ -88,18 +88,20 @@ struct BenchModelCommand: AsyncParsableCommand {
     let progress = BenchProgress(total: ModelBenchmark.work(plan))
     defer { progress.finish() }
     progress.begin("probing the machine")
-    let probe = MachineProbe.measure(on: try WorkerPool(workers: threads))
+    let before = MachineProbe.measure(on: try WorkerPool(workers: threads))
     progress.begin("loading \(found.reference)")
     let weights = try Transformer(
       file: try GGUFFile(path: found.url.path(percentEncoded: false)), threads: threads)
     let engine = try ForwardEngine(
       model: weights, threads: threads, kv: model.kv, contextLimit: needed, profiles: true)
     let benchmark = try ModelBenchmark(engine: engine, plan: plan, progress: progress)
+    let contexts = try benchmark.measureContexts()
+    let passes = try benchmark.measurePasses()
     return ModelReport(
-      reference: found.reference, kv: engine.kv, probe: probe,
+      reference: found.reference, kv: engine.kv,
+      probe: before.averaged(with: .measure(on: engine.workers)),
       weightBytes: weights.weightBytes, layerMultiplyAdds: weights.layerMultiplyAdds,
-      prefillTokens: prefill, rows: try benchmark.measureContexts(), passContext: rowsAt,
-      passes: try benchmark.measurePasses())
+      prefillTokens: prefill, rows: contexts, passContext: rowsAt, passes: passes)
   }
 }
 

@@ -60,7 +60,7 @@ struct ChatConversation {
 
   private mutating func answer(_ question: String) async throws {
     let output = RunOutput(
-      streams: true, tokenizer: model.tokenizer, markup: markup, trace: trace,
+      turns: TextTurns(), tokenizer: model.tokenizer, markup: markup, trace: trace,
       generation: turnCount)
     turnCount += 1
     let session = session

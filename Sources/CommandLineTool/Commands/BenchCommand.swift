@@ -13,11 +13,12 @@ struct BenchCommand: AsyncParsableCommand {
         foretoken bench model --model qwen2.5-coder-0.5b
         foretoken bench kernels --json
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
+        foretoken bench concurrency --sequences 1,4,16
         foretoken bench constraints --model qwen2.5-coder-0.5b
       """,
     subcommands: [
       BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self,
-      BenchConstraintsCommand.self,
+      BenchConcurrencyCommand.self, BenchConstraintsCommand.self,
     ],
     defaultSubcommand: BenchModelCommand.self)
 }

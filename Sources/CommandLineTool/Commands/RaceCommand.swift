@@ -7,8 +7,8 @@ struct RaceCommand: AsyncParsableCommand {
     commandName: "race",
     abstract: "Run two methods on one prompt, side by side.",
     discussion: """
-      Shows both texts with accepted drafts marked, then tokens per forward pass, tokens per \
-      second, their ratio, and whether the bytes agree. The methods take turns, so that what else \
+      Shows both texts as they are written, with accepted drafts marked, then tokens per forward \
+      pass, tokens per second, their ratio, and whether the bytes agree. The methods take turns, so that what else \
       the machine does hits both; drafters begin each run without what they learnt in the one \
       before. Exit status 1 if two methods that promise the same bytes differ.
 
@@ -40,6 +40,9 @@ struct RaceCommand: AsyncParsableCommand {
   private var methods: MethodPair {
     between ?? MethodPair(first: generation.speculate.rawValue, second: "none")
   }
+
+  /// Texts are shown as they are written.
+  private var showsTexts: Bool { !json && TextStream.output.isTerminal }
 
   func validate() throws {
     guard (1...100).contains(repeats) else {
@@ -80,18 +83,30 @@ struct RaceCommand: AsyncParsableCommand {
     let progress = ProgressLine(delay: .milliseconds(300))
     defer { progress.clear() }
     var contestants = [methods.first, methods.second].map { Contestant(name: $0) }
+    var screen = RaceScreen(contestants.map(\.name), for: .output)
+    defer { screen.clear() }
     // The first pages of the weights come from the disk: not in anybody's time.
-    _ = try await lap("none", of: languageModel, tokens, seed: seed, limit: 4, memory: "warm-up")
+    _ = try await lap(
+      "none", of: languageModel, tokens, seed: seed, limit: 4, memory: "warm-up"
+    ) { _, _, _, _ in }
     for index in 0..<repeats {
       // Who begins changes from repeat to repeat.
       for place in index % 2 == 0 ? [0, 1] : [1, 0] {
         let name = contestants[place].name
         let done = Double(index * 2 + (place == index % 2 ? 0 : 1)) / Double(repeats * 2)
-        progress.show(.init(phase: "run \(index + 1) of \(repeats)", fraction: done, detail: name))
-        contestants[place].append(
-          try await lap(
-            name, of: languageModel, tokens, seed: seed, limit: generation.maxTokens,
-            memory: "race \(place) \(index)"))
+        if index > 0 || !showsTexts {
+          progress.show(
+            .init(phase: "run \(index + 1) of \(repeats)", fraction: done, detail: name))
+        }
+        let lap = try await lap(
+          name, of: languageModel, tokens, seed: seed, limit: generation.maxTokens,
+          memory: "race \(place) \(index)"
+        ) { runs, tokens, counts, isLast in
+          // Later runs are for the figures only.
+          guard index == 0, showsTexts else { return }
+          screen.show(place, runs: runs, tokens: tokens, counts: counts, isLast: isLast)
+        }
+        contestants[place].append(lap)
       }
     }
     return RaceResult(
@@ -100,7 +115,8 @@ struct RaceCommand: AsyncParsableCommand {
 
   private func lap(
     _ method: String, of languageModel: LanguageModel, _ tokens: [Int32], seed: UInt64,
-    limit: Int, memory: String
+    limit: Int, memory: String,
+    show: (_ runs: [DraftedRun], _ tokens: Int, _ counts: StepCounts, _ isLast: Bool) -> Void
   ) async throws -> Lap {
     var options = generation.options(sampling: sampling.options)
     if method == SpeculationMethod.none.rawValue {
@@ -134,7 +150,10 @@ struct RaceCommand: AsyncParsableCommand {
             runs.append(run)
           }
         }
-      case .finish(let value): summary = value
+        show(runs, output.count, counts, false)
+      case .finish(let value):
+        summary = value
+        show(runs, output.count, counts, true)
       case .prompt: break
       }
     }

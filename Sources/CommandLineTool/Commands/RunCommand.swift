@@ -19,6 +19,8 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
+        foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
         foretoken run "A person:" --json-schema person.json
         foretoken run "Yes or no?" --grammar 'root ::= "yes" | "no"'
@@ -60,7 +62,7 @@ struct RunCommand: AsyncParsableCommand {
     }
     try generation.check(with: sampling)
     try constraints.check(generation.options(sampling: sampling.options))
-    try samples.check(with: sampling)
+    try samples.check(with: sampling, decode: generation.decode)
   }
 
   func run() async throws {
@@ -80,48 +82,71 @@ struct RunCommand: AsyncParsableCommand {
     let prediction = try generation.predictionText()
     var constrained = generation.options()
     try constraints.apply(to: &constrained)
+    let passage = try generation.search.passageText()
     let languageModel = try await model.load()
-    let tokens = try input.tokens(text, for: languageModel)
-    // The samples are turns of one conversation: prompt and drafters' memory are shared.
-    let conversation = samples.total > 1 ? Generator.ConversationID() : nil
-    let firstSeed = sampling.seed ?? (samples.total > 1 ? Self.drawnSeed() : nil)
-    var finished: [RunSample] = []
-    for index in 0..<samples.total {
+    let question = passage.map { ExactExtractOptions.prompt(passage: $0, question: text) }
+    let tokens = try input.tokens(question ?? text, for: languageModel)
+    let firstSeed = sampling.seed ?? (runs > 1 ? Self.drawnSeed() : nil)
+    let requests = (0..<runs).map { [constrained] index in
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
       options.constraint = constrained.constraint
       options.alignment = constrained.alignment
+      options.search.extraction.passage = passage ?? ""
+      options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
-      let output = RunOutput(
-        streams: !json && samples.bestOf == nil, tokenizer: languageModel.tokenizer,
-        markup: drafts.markup, trace: trace, generation: index)
-      let sample = try await self.sample(
-        index + 1, of: languageModel, tokens, options, output, conversation)
-      finished.append(sample)
+      return options
     }
-    if let conversation { await languageModel.generator.forget(conversation) }
+    // Aligned samples learn from those before them.
+    let isOrdered = constrained.alignment != .none
+    await languageModel.generator.setConcurrency(isOrdered ? 1 : samples.concurrency)
+    let began = ContinuousClock.now
+    let finished = try await generate(requests, of: languageModel, tokens, trace)
     try report(finished)
+    if stats, runs > 1 {
+      note(SampleArguments.total(of: finished, in: began.duration(to: .now)))
+    }
   }
 
-  /// Generates one sample; its text is written as it comes if `output` streams.
+  /// Generates all samples side by side. The first one's text is written as it comes, the others'
+  /// after it.
+  private func generate(
+    _ requests: [GenerationOptions], of languageModel: LanguageModel, _ tokens: [Int32],
+    _ trace: TraceFile?
+  ) async throws -> [RunSample] {
+    let turns = !json && samples.bestOf == nil && !listsTexts ? TextTurns() : nil
+    let streams = languageModel.generator.generate(tokens, samples: requests)
+    return try await withThrowingTaskGroup(of: RunSample.self) { group in
+      for (index, events) in streams.enumerated() {
+        let output = RunOutput(
+          turns: turns, place: index, tokenizer: languageModel.tokenizer, markup: drafts.markup,
+          trace: trace, generation: index)
+        group.addTask {
+          try await self.sample(index + 1, of: languageModel, requests[index], events, output)
+        }
+      }
+      var finished: [RunSample] = []
+      for try await sample in group { finished.append(sample) }
+      return finished.sorted { $0.number < $1.number }
+    }
+  }
+
+  /// Reads one sample; its text is written if `output` writes.
   private func sample(
-    _ number: Int, of languageModel: LanguageModel, _ tokens: [Int32],
-    _ options: GenerationOptions, _ output: RunOutput,
-    _ conversation: Generator.ConversationID?
+    _ number: Int, of languageModel: LanguageModel, _ options: GenerationOptions,
+    _ events: AsyncThrowingStream<GenerationEvent, any Error>, _ output: RunOutput
   ) async throws -> RunSample {
-    if samples.total > 1, !json, samples.bestOf == nil {
+    if runs > 1 {
       let seed = options.sampling.seed.map { ", seed \($0)" } ?? ""
-      try TextStream.output.writeLine("--- sample \(number) of \(samples.total)\(seed)")
+      try output.writeTitle("--- sample \(number) of \(runs)\(seed)")
     }
     do {
-      let events = languageModel.generator.generate(
-        tokens, options: options, conversation: conversation)
       for try await event in events { try output.take(event) }
       // An interrupted stream ends without a summary or with one that says so.
       try Task.checkCancellation()
       guard let summary = output.summary else { throw CancellationError() }
-      try output.endLine()
+      try output.finish()
       return RunSample(
         number: number,
         result: RunResult(
@@ -132,6 +157,12 @@ struct RunCommand: AsyncParsableCommand {
       throw error
     }
   }
+
+  /// Generations to run.
+  private var runs: Int { samples.runs(of: generation.decode) }
+
+  /// True if the texts that a search found are listed, each under a title.
+  private var listsTexts: Bool { generation.decode.listsCandidates && samples.count > 1 }
 
   /// A seed of 32 bits, as generations draw them.
   private static func drawnSeed() -> UInt64 { UInt64(UInt32.random(in: 0...UInt32.max)) }
@@ -150,6 +181,8 @@ struct RunCommand: AsyncParsableCommand {
       try TextStream.output.writeLine(object(first, ranked).serialized())
     } else if samples.bestOf != nil {
       for sample in shown { try write(sample) }
+    } else if listsTexts {
+      for line in first.result.candidateLines { try TextStream.output.writeLine(line) }
     }
     for sample in shown { describe(sample) }
   }
@@ -158,22 +191,23 @@ struct RunCommand: AsyncParsableCommand {
   private func object(_ first: RunSample, _ all: [RunSample]) -> JSONValue {
     let lists = logprobs != nil
     var object = first.json(listsLogProbabilities: lists)
-    if samples.total > 1 {
+    if runs > 1 {
       object["samples"] = .array(all.map { .object($0.json(listsLogProbabilities: lists)) })
     }
     return .object(object)
   }
 
   private func write(_ sample: RunSample) throws {
-    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: samples.total)) }
+    if samples.count > 1 { try TextStream.output.writeLine(sample.title(of: runs)) }
     let text = sample.result.transcript.shownText
     try TextStream.output.write(text.last?.isNewline == true ? text : text + "\n")
   }
 
   private func describe(_ sample: RunSample) {
     let result = sample.result
-    if samples.bestOf != nil { note(sample.title(of: samples.total)) }
+    if samples.bestOf != nil { note(sample.title(of: runs)) }
     for line in sample.legend { note(line) }
+    if let line = result.passageLine { note(line) }
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }

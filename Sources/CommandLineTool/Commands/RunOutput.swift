@@ -20,22 +20,26 @@ final class RunOutput: Sendable {
     var markup: DraftMarkup?
   }
 
-  private let streams: Bool
+  private let turns: TextTurns?
+  private let place: Int
   private let tokenizer: Tokenizer
   private let trace: TraceFile?
   private let generation: Int
   private let state: Mutex<State>
 
   /// - Parameters:
-  ///   - streams: whether text is written as it comes.
+  ///   - turns: where the text is written as it comes; nil for nowhere.
+  ///   - place: which of the texts that are written there this is, from 0.
   ///   - markup: how accepted drafts are marked; nil for not at all.
   ///   - trace: where steps are written to.
   ///   - generation: number of the sample or turn, for the trace.
   init(
-    streams: Bool, tokenizer: Tokenizer, markup: DraftMarkup? = nil, trace: TraceFile? = nil,
+    turns: TextTurns?, place: Int = 0, tokenizer: Tokenizer, markup: DraftMarkup? = nil,
+    trace: TraceFile? = nil,
     generation: Int = 0
   ) {
-    self.streams = streams
+    self.turns = turns
+    self.place = place
     self.tokenizer = tokenizer
     self.trace = trace
     self.generation = generation
@@ -72,11 +76,22 @@ final class RunOutput: Sendable {
     }
   }
 
+  /// Writes a line before the text.
+  /// - Throws: `OutputError`.
+  func writeTitle(_ title: String) throws { try write(title + "\n") }
+
   /// Ends the line of the text if it does not end with one itself.
   /// - Throws: `OutputError`.
   func endLine() throws {
     try closeMarks()
-    if streams, transcript.shownText.last?.isNewline != true { try TextStream.output.writeLine() }
+    if transcript.shownText.last?.isNewline != true { try write("\n") }
+  }
+
+  /// The text is over: the next one may be written.
+  /// - Throws: `OutputError`.
+  func finish() throws {
+    try endLine()
+    try turns?.finish(place)
   }
 
   private func closeMarks() throws {
@@ -89,7 +104,7 @@ final class RunOutput: Sendable {
   }
 
   private func write(_ text: String) throws {
-    if streams, !text.isEmpty { try TextStream.output.write(text) }
+    if !text.isEmpty { try turns?.write(text, of: place) }
   }
 }
 

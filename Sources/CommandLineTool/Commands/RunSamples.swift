@@ -17,14 +17,27 @@ struct SampleArguments: ParsableArguments {
       valueName: "count"))
   var bestOf: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Most samples that run at the same time. Changes the time, never a text.",
+      valueName: "count"))
+  var concurrency = Generator.defaultConcurrency
+
   /// Samples to make.
   var total: Int { bestOf ?? count }
+
+  /// Generations to run: one where the method itself lists several texts.
+  func runs(of decode: DecodingMethod) -> Int { decode.listsCandidates ? 1 : total }
 
   static let limit = 1000
 
   func validate() throws {
     guard (1...Self.limit).contains(count) else {
       throw ValidationError("--n is \(count), expected 1 to \(Self.limit)")
+    }
+    guard (1...Self.limit).contains(concurrency) else {
+      throw ValidationError("--concurrency is \(concurrency), expected 1 to \(Self.limit)")
     }
     if let bestOf, !(count...Self.limit).contains(bestOf) {
       throw ValidationError(
@@ -33,9 +46,24 @@ struct SampleArguments: ParsableArguments {
     }
   }
 
+  /// The line of `--stats` about all samples together.
+  static func total(of samples: [RunSample], in time: Duration) -> String {
+    let tokens = samples.reduce(0) { $0 + $1.result.summary.generatedTokens }
+    let seconds = time / .seconds(1)
+    return "\(samples.count) samples: \(tokens) tokens in \(readableNumber(seconds * 1000)) ms, "
+      + "\(readableNumber(Double(tokens) / max(seconds, 1e-9))) tokens/s together"
+  }
+
   /// Checks what depends on both groups of options.
   /// - Throws: `ValidationError` that names the fix.
-  func check(with sampling: SamplingArguments) throws {
+  func check(with sampling: SamplingArguments, decode: DecodingMethod) throws {
+    if decode.listsCandidates {
+      guard bestOf == nil else {
+        throw ValidationError(
+          "--decode \(decode.rawValue) lists its best texts with --n; drop --best-of")
+      }
+      return
+    }
     if total > 1, sampling.temperature == 0 {
       throw ValidationError(
         "\(total) samples at temperature 0 are \(total) times the same text; give --temperature, "

@@ -42,5 +42,5 @@ func readableRatio(_ value: Double?) -> String {
   guard let value else { return "–" }
   let hundredths = Int((value * 100).rounded())
   let rest = abs(hundredths) % 100
-  return "\(hundredths / 100).\(rest < 10 ? "0" : "")\(rest)"
+  return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest)"
 }

@@ -101,8 +101,10 @@ struct ConstraintArguments: ParsableArguments {
   }
 
   private static func file(_ path: String, _ option: String, _ mark: String) throws -> String {
-    guard path == TextInput.standardInput || FileManager.default.fileExists(
-      atPath: (path as NSString).expandingTildeInPath)
+    guard
+      path == TextInput.standardInput
+        || FileManager.default.fileExists(
+          atPath: (path as NSString).expandingTildeInPath)
     else {
       throw UsageError(
         "\(option) is \(path.debugDescription): there is no such file, and without \(mark) it is "

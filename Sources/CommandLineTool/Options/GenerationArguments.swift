@@ -74,17 +74,21 @@ struct GenerationArguments: ParsableArguments {
       valueName: "tokens"))
   var prefillChunk = 256
 
+  @OptionGroup(title: "Search") var search: SearchArguments
+
   /// The library's options.
   ///
   /// - Parameter logProbabilities: tokens to list beside each chosen one; nil for none.
   func options(
     sampling: SamplingOptions = .greedy, logProbabilities: Int? = nil
   ) -> GenerationOptions {
-    GenerationOptions(
+    var options = GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
       draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
       decoding: decode, prefillChunk: prefillChunk)
+    options.search = search.options
+    return options
   }
 
   /// The text of --prediction; nil if there is none.
@@ -97,6 +101,7 @@ struct GenerationArguments: ParsableArguments {
     if prediction != nil, speculate != "input" {
       throw ValidationError("--prediction is what --speculate input drafts from; add that option")
     }
+    try search.check(with: decode)
     do {
       try options().validate(vocabularyCount: Int(Int32.max))
     } catch {

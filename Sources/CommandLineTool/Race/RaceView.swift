@@ -3,12 +3,6 @@ import Foretoken
 /// A finished race as lines: both texts, beside each other if the terminal is wide enough, then the
 /// figures.
 struct RaceView {
-  /// Narrowest terminal with two columns.
-  static let narrowest = 72
-  /// Columns where there is no terminal.
-  static let defaultWidth = 100
-  private static let separator = " │ "
-
   private let result: RaceResult
   private let stream: TextStream
 
@@ -19,44 +13,11 @@ struct RaceView {
 
   var lines: [String] { texts + [""] + figures }
 
-  // MARK: Texts
-
   private var texts: [String] {
-    let width = stream.width ?? Self.defaultWidth
-    let columns = [result.first, result.second].map { contestant in
-      (contestant.name, StyledText(contestant.laps.first?.runs ?? [], for: stream))
-    }
-    guard width >= Self.narrowest else {
-      return columns.flatMap { name, text in
-        [stream.styled("── \(name) " + rule(width - name.displayWidth - 4), .bold)]
-          + text.lines(width: width).map { StyledText.text($0, width: 0, for: stream) }
-      }
-    }
-    let half = (width - Self.separator.count) / 2
-    return [titles(columns.map(\.0), half)] + beside(columns.map { $0.1.lines(width: half) }, half)
+    RaceColumns(
+      [result.first, result.second].map { ($0.name, $0.laps.first?.runs ?? []) }, for: stream
+    ).lines()
   }
-
-  private func titles(_ names: [String], _ half: Int) -> String {
-    names.map { name in
-      stream.styled("── \(name) " + rule(half - name.displayWidth - 4), .bold)
-    }.joined(separator: "─┬─")
-  }
-
-  private func beside(_ columns: [[StyledText.Line]], _ half: Int) -> [String] {
-    let count = columns.map(\.count).max() ?? 0
-    return (0..<count).map { row in
-      let cells = columns.enumerated().map { index, lines in
-        let line = row < lines.count ? lines[row] : []
-        // Nothing follows the last column.
-        return StyledText.text(
-          line, width: index == columns.count - 1 ? 0 : half, for: stream)
-      }
-      let text = cells.joined(separator: Self.separator)
-      return String(text.reversed().drop { $0 == " " }.reversed())
-    }
-  }
-
-  private func rule(_ count: Int) -> String { String(repeating: "─", count: max(0, count)) }
 
   // MARK: Figures
 

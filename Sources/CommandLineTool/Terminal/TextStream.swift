@@ -27,11 +27,16 @@ struct TextStream: Sendable {
   }
 
   /// Columns of the terminal; nil if the stream is none.
-  var width: Int? {
-    guard isTerminal else { return nil }
+  var width: Int? { isTerminal ? size.map { Int($0.ws_col) } ?? 80 : nil }
+
+  /// Lines of the terminal; nil if the stream is none.
+  var height: Int? { isTerminal ? size.map { Int($0.ws_row) } ?? 24 : nil }
+
+  /// As the terminal says; nil if it does not know.
+  private var size: winsize? {
     var size = winsize()
-    guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
-    return Int(size.ws_col)
+    let isKnown = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0
+    return isKnown && size.ws_col > 0 && size.ws_row > 0 ? size : nil
   }
 
   /// Writes all of `text`.

@@ -76,7 +76,8 @@ struct Automaton: Sendable {
             ? nil : ByteEdge(low: edge.low, high: edge.high, target: places[Int(edge.target)])
         }
         state.calls = state.calls.compactMap { call in
-          places[Int(call.target)] < 0 ? nil : Call(rule: call.rule, target: places[Int(call.target)])
+          places[Int(call.target)] < 0
+            ? nil : Call(rule: call.rule, target: places[Int(call.target)])
         }
         return state
       })

@@ -121,7 +121,9 @@ extension SourceReader {
     skipBlanks()
     let second = number()
     skipBlanks()
-    guard accept("}") else { throw error("expected a number below a million or '}', found \(found)") }
+    guard accept("}") else {
+      throw error("expected a number below a million or '}', found \(found)")
+    }
     let least = first ?? 0
     if let second, second < least {
       throw error("the repetition goes from \(least) to \(second)", at: start)

@@ -14,7 +14,9 @@ struct ContextFreePart {
   /// Above this a set takes less room and time than a list.
   static let mostListed = 1024
 
-  var byteCount: Int { 64 + (accepted.count + open.count) * 4 + (acceptedSet?.words.count ?? 0) * 8 }
+  var byteCount: Int {
+    64 + (accepted.count + open.count) * 4 + (acceptedSet?.words.count ?? 0) * 8
+  }
 }
 
 extension ContextFreePart {

@@ -13,7 +13,8 @@ struct TokenSet: Sendable, Equatable {
   mutating func insert(_ token: Int32) { words[Int(token) >> 6] |= 1 << UInt64(token & 63) }
 
   func contains(_ token: Int32) -> Bool {
-    token >= 0 && Int(token) >> 6 < words.count && words[Int(token) >> 6] >> UInt64(token & 63) & 1 == 1
+    token >= 0 && Int(token) >> 6 < words.count
+      && words[Int(token) >> 6] >> UInt64(token & 63) & 1 == 1
   }
 
   mutating func formUnion(_ other: TokenSet) {

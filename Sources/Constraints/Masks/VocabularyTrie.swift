@@ -113,7 +113,8 @@ public final class VocabularyTrie: Sendable {
     mutating func append(_ token: Int32, _ text: ArraySlice<UInt8>) {
       var common = 0
       while common < path.count, common < text.count,
-        nodes[Int(path[common])].byte == text[text.startIndex + common] { common += 1 }
+        nodes[Int(path[common])].byte == text[text.startIndex + common]
+      { common += 1 }
       close(to: common)
       for (depth, byte) in text.enumerated().dropFirst(common) {
         parents.append(path.last ?? -1)

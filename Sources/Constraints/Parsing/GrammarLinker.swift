@@ -57,7 +57,9 @@ struct GrammarLinker {
     var into: [[Source]] = Array(repeating: [], count: states.count)
     for (index, state) in states.enumerated() {
       if allowsBytes {
-        for edge in state.bytes { into[Int(edge.target)].append(Source(state: Int32(index), rule: -1)) }
+        for edge in state.bytes {
+          into[Int(edge.target)].append(Source(state: Int32(index), rule: -1))
+        }
       }
       for call in state.calls {
         into[Int(call.target)].append(Source(state: Int32(index), rule: call.rule))

@@ -2,58 +2,65 @@ import Synchronization
 
 /// Carries events from a generation to its one consumer, with a bounded number in between.
 ///
-/// A consumer that is slow makes the producer wait, without holding the engine's thread; one that
-/// goes away or is cancelled makes `send` return false, and the generation ends.
+/// The producer never waits: it asks for `demand` before a step, takes no step while too much is
+/// unread, and is woken when there is room again or the consumer has gone.
 final class EventChannel: Sendable {
-  /// Events that may wait for the consumer.
+  /// Unread events at which a generation pauses. The events of one step may come on top.
   static let capacity = 256
+
+  /// What the consumer wants.
+  enum Demand {
+    /// It keeps up.
+    case open
+    /// It has much to read yet; the signal comes when it has caught up.
+    case full
+    /// It has gone.
+    case cancelled
+  }
 
   private struct State {
     var events: [GenerationEvent] = []
     var end: Result<Void, any Error>?
     var isCancelled = false
     var consumer: CheckedContinuation<GenerationEvent?, any Error>?
-    var producer: CheckedContinuation<Void, Never>?
+    var producerWaits = false
+
+    var isFull: Bool { events.count >= EventChannel.capacity }
   }
 
   private let state = Mutex(State())
+  private let wake: WakeSignal
+
+  /// - Parameter wake: set when a full channel has room again, and when the consumer goes.
+  init(wake: WakeSignal = WakeSignal()) { self.wake = wake }
 
   /// Whether the consumer has gone.
   var isCancelled: Bool { state.withLock { $0.isCancelled } }
 
   // MARK: Producer
 
-  /// Delivers an event, waiting while too many are unread. Returns false after cancellation; the
-  /// last event of a cancelled generation is delivered all the same, if someone still waits for it.
-  @discardableResult
-  func send(_ event: GenerationEvent) async -> Bool {
-    if isFull {
-      await withCheckedContinuation { continuation in
-        let isRoom = state.withLock { state in
-          if state.events.count < Self.capacity || state.isCancelled { return true }
-          state.producer = continuation
-          return false
-        }
-        if isRoom { continuation.resume() }
-      }
+  /// What the consumer wants now.
+  var demand: Demand {
+    state.withLock { state in
+      if state.isCancelled { return .cancelled }
+      state.producerWaits = state.isFull
+      return state.isFull ? .full : .open
     }
-    return deliver(event)
   }
 
-  private var isFull: Bool {
-    state.withLock { $0.events.count >= Self.capacity && !$0.isCancelled }
-  }
-
-  private func deliver(_ event: GenerationEvent) -> Bool {
-    let (consumer, isOpen) = state.withLock {
-      state -> (CheckedContinuation<GenerationEvent?, any Error>?, Bool) in
-      guard state.end == nil else { return (nil, false) }
-      if state.isCancelled, !event.isFinish { return (nil, false) }
-      if state.consumer == nil { state.events.append(event) }
-      return (state.consumer.take(), !state.isCancelled)
+  /// Delivers events. After cancellation only the last event of the generation is delivered, if
+  /// someone still waits for it.
+  func send(_ events: some Sequence<GenerationEvent>) {
+    let (consumer, event) = state.withLock {
+      state -> (CheckedContinuation<GenerationEvent?, any Error>?, GenerationEvent?) in
+      guard state.end == nil else { return (nil, nil) }
+      var first: GenerationEvent?
+      for event in events where !state.isCancelled || event.isFinish {
+        if state.consumer != nil, first == nil { first = event } else { state.events.append(event) }
+      }
+      return first == nil ? (nil, nil) : (state.consumer.take(), first)
     }
     consumer?.resume(returning: event)
-    return isOpen
   }
 
   /// Ends the stream after the events already sent.
@@ -71,8 +78,8 @@ final class EventChannel: Sendable {
   func next() async throws -> GenerationEvent? {
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
-        let (result, producer) = state.withLock { Self.take(from: &$0, for: continuation) }
-        producer?.resume()
+        let (result, isRoom) = state.withLock { Self.take(from: &$0, for: continuation) }
+        if isRoom { wake.set() }
         if let result { continuation.resume(with: result) }
       }
     } onCancel: {
@@ -80,27 +87,31 @@ final class EventChannel: Sendable {
     }
   }
 
-  /// What the consumer gets at once, or nil if it has to wait.
+  /// What the consumer gets at once, or nil if it has to wait; and whether the producer waited for
+  /// this.
   private static func take(
     from state: inout State, for consumer: CheckedContinuation<GenerationEvent?, any Error>
-  ) -> (Result<GenerationEvent?, any Error>?, CheckedContinuation<Void, Never>?) {
+  ) -> (Result<GenerationEvent?, any Error>?, isRoom: Bool) {
     if !state.events.isEmpty {
       let event = state.events.removeFirst()
-      return (.success(event), state.producer.take())
+      let isRoom = state.producerWaits && !state.isFull
+      if isRoom { state.producerWaits = false }
+      return (.success(event), isRoom)
     }
-    if let end = state.end { return (end.map { nil }, nil) }
+    if let end = state.end { return (end.map { nil }, false) }
     state.consumer = consumer
-    return (nil, nil)
+    return (nil, false)
   }
 
   /// Asks the generation to end. Unread events are dropped; its summary can still be read.
   func cancel() {
-    let producer = state.withLock { state in
+    let isNews = state.withLock { state in
+      guard !state.isCancelled else { return false }
       state.isCancelled = true
       state.events.removeAll { !$0.isFinish }
-      return state.producer.take()
+      return state.end == nil
     }
-    producer?.resume()
+    if isNews { wake.set() }
   }
 
   /// The consumer's end as a stream. Dropping the stream cancels the generation.

@@ -1,28 +1,33 @@
 import Tokenization
 import Transformers
 
-/// A generation as a sequence of short synchronous steps: one forward pass of the target each.
+/// A generation as a sequence of short synchronous steps: its share of one forward pass each.
 ///
-/// A step runs the latest token and what is drafted below it, lets the verifier walk the tree, and
-/// commits the accepted path. Plain decoding is the case of an empty tree. Between two steps
-/// nothing points into the engine's buffers, so generations of one engine may take turns.
-final class Generation {
+/// Before a pass it appends its rows: a part of the prompt, or the latest token and what is drafted
+/// below it. After the pass it lets the verifier walk the tree, and commits the accepted path. Plain
+/// decoding is the case of an empty tree. Whoever else has rows in the pass changes none of its
+/// bits. Between two passes nothing points into the engine's buffers.
+final class Generation: GenerationProcess {
   private let engine: ForwardEngine
-  private let conversation: Conversation
+  let conversation: Conversation
   private let prompt: [Int32]
   private let options: GenerationOptions
   private let processor: LogitsProcessor
   private let verifier: any Verifier
-  private let speculation: Speculation?
+  let speculation: Speculation?
   private let alignment: AlignedSample?
-  private let passOptions: ForwardOptions
+  /// What its passes hand over. Generations of the same options can share a pass.
+  let passOptions: ForwardOptions
   private let stops: Set<Int32>
   private let clock = ContinuousClock()
   private let start: ContinuousClock.Instant
 
   private var output: OutputText
   private var history: TokenHistory
-  private var batch = ForwardBatch()
+  /// Rows of the pass that is under way.
+  private(set) var rows = 0
+  private(set) var draftDuration = Duration.zero
+  private var isDrafted = false
   private var events: [GenerationEvent] = []
   private var decodeStart: ContinuousClock.Instant?
   private(set) var summary: GenerationSummary
@@ -59,15 +64,16 @@ final class Generation {
     let setup = DrafterSetup(
       options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
       modelMemory: memory, conversationMemory: conversation.drafterMemory,
-      draftModel: draftModel)
+      samplesMemory: conversation.samplesMemory, draftModel: draftModel)
     let constraint = try options.constraintTracker(in: memory, setup, promptCount: prompt.count)
     alignment = options.alignedSample(
-      constraint, prompt: prompt, in: conversation.drafterMemory)
+      constraint, prompt: prompt, in: conversation.samplesMemory)
     processor = try LogitsProcessor(
       options: sampling, vocabularyCount: vocabularyCount, seed: seed, constraint: constraint,
       alignment: alignment)
     speculation = try options.speculation(
-      setup, constraint: constraint, promptCount: prompt.count, sampling: sampling, seed: seed, planning: planning,
+      setup, constraint: constraint, promptCount: prompt.count, sampling: sampling, seed: seed,
+      planning: planning,
       engine: engine)
     verifier = speculation?.verifier ?? CoupledVerifier()
     passOptions = ForwardOptions(taps: speculation?.drafter.requirements.taps ?? [])
@@ -85,7 +91,7 @@ final class Generation {
       seed: seed)
   }
 
-  private static func check(
+  static func check(
     _ prompt: [Int32], options: GenerationOptions, engine: ForwardEngine
   ) throws {
     let vocabularyCount = engine.model.configuration.vocabularyCount
@@ -99,20 +105,6 @@ final class Generation {
     }
   }
 
-  /// Runs one forward pass, and returns what there is to report.
-  func advance() throws -> [GenerationEvent] {
-    events.removeAll(keepingCapacity: true)
-    let committed = conversation.tokens.count
-    if committed < prompt.count {
-      try prefill(prompt[committed..<min(committed + options.prefillChunk, prompt.count)])
-    } else if committed >= engine.contextLimit {
-      finish(.contextFull(limit: engine.contextLimit))
-    } else {
-      try decode()
-    }
-    return events
-  }
-
   /// Ends the generation from outside, and returns the last events.
   func end(_ reason: FinishReason) -> [GenerationEvent] {
     events.removeAll(keepingCapacity: true)
@@ -123,41 +115,68 @@ final class Generation {
   /// Lets the drafter keep what it learnt. Call it once, after the last event.
   func close() throws { try speculation?.end() }
 
-  // MARK: Steps
+  // MARK: Before a pass
 
-  private func prefill(_ chunk: ArraySlice<Int32>) throws {
-    let isLast = chunk.endIndex == prompt.count
-    let began = clock.now
-    batch.removeAll()
-    batch.append(chain: chunk, to: conversation.cache, logits: isLast ? .last : .none)
-    let output = try forward()
-    try conversation.commit(chunk)
-    events.append(
-      .prompt(
-        PromptProgress(
-          processed: chunk.endIndex, total: prompt.count, reused: summary.reusedTokens)))
-    guard isLast else { return }
-    summary.prefillMilliseconds = Self.milliseconds(start.duration(to: clock.now))
-    decodeStart = clock.now
-    if options.maxTokens == 0 {
-      finish(.length)
-    } else {
-      try settle(output, rows: chunk.count, began: began, drafted: began)
-    }
+  /// Tokens so far.
+  var position: Int { history.count }
+
+  /// Tokens of the prompt that have to be run before anything is decoded.
+  var promptTokensLeft: Int { max(prompt.count - conversation.tokens.count, 0) }
+
+  /// Most tokens of the prompt that one pass takes.
+  var promptChunk: Int { options.prefillChunk }
+
+  /// Rows of the next step of decoding, once it is drafted, that no planner can take away.
+  var fixedRows: Int {
+    guard let speculation, speculation.candidates.isEmpty else { return 1 }
+    return 1 + speculation.tree.count
   }
 
-  private func decode() throws {
+  /// Ends the generation, and returns the last events, if the context has no room for another
+  /// token; nil if it has.
+  func endIfFull() -> [GenerationEvent]? {
+    guard conversation.tokens.count >= engine.contextLimit else { return nil }
+    return end(.contextFull(limit: engine.contextLimit))
+  }
+
+  /// Begins with the keys and values that another sequence has of the same prompt, but for those of
+  /// the last token, which is run for its logits.
+  func adopt(_ source: Conversation) throws {
+    try conversation.adopt(source, count: prompt.count - 1)
+    summary.reusedTokens = conversation.tokens.count
+  }
+
+  /// Drafts what the next pass runs below the latest token; does nothing if that was drafted for a
+  /// pass that had no room.
+  ///
+  /// - Parameter load: who shares the pass. Where that is others too, `speculation` may have
+  ///   candidates, of which the forest's planner keeps some.
+  func draft(_ load: PassLoad) throws {
+    if isDrafted { return }
+    isDrafted = true
     let began = clock.now
-    try speculation?.draft(history, room: draftRoom)
-    let drafted = clock.now
+    try speculation?.draft(history, room: draftRoom, load: load)
+    draftDuration = began.duration(to: clock.now)
+  }
+
+  /// Appends the rows of the next pass and returns how many of them have logits.
+  ///
+  /// - Parameter promptRows: tokens of the prompt to run; 0 once all of them are run.
+  func append(to batch: inout ForwardBatch, promptRows: Int) -> Int {
+    let committed = conversation.tokens.count
+    let before = batch.rowCount
+    defer { rows = batch.rowCount - before }
+    if committed < prompt.count {
+      let end = min(committed + promptRows, prompt.count)
+      let isLast = end == prompt.count
+      batch.append(
+        chain: prompt[committed..<end], to: conversation.cache, logits: isLast ? .last : .none)
+      return isLast ? 1 : 0
+    }
     // The latest token is the only one whose keys and values are not in the cache yet.
-    batch.removeAll()
     batch.append(
       root: history.tokens[history.count - 1], tree: speculation?.tree, to: conversation.cache)
-    let rows = batch.rowCount
-    let output = try forward()
-    let accepted = try settle(output, rows: rows, began: began, drafted: drafted)
-    try conversation.commit(accepted, of: history)
+    return batch.rowCount - before
   }
 
   /// Most nodes of a drafted path: the tokens that are still wanted but for the target's own, and
@@ -167,47 +186,71 @@ final class Generation {
     return min(wanted, engine.contextLimit - conversation.tokens.count - 1)
   }
 
-  private func forward() throws -> ForwardOutput {
-    let output = try engine.forward(batch, options: passOptions)
+  // MARK: After a pass
+
+  /// Takes what the pass of the rows that were appended last has given, and returns what there is to
+  /// report.
+  func settle(_ share: PassShare) throws -> [GenerationEvent] {
+    events.removeAll(keepingCapacity: true)
+    isDrafted = false
     summary.forwards += 1
-    summary.forwardRows += batch.rowCount
-    return output
+    summary.forwardRows += rows
+    if conversation.tokens.count < prompt.count {
+      try settlePrompt(share)
+    } else {
+      let accepted = try settleStep(share, draftDuration: draftDuration)
+      try conversation.commit(accepted, of: history)
+    }
+    return events
+  }
+
+  private func settlePrompt(_ share: PassShare) throws {
+    let begin = conversation.tokens.count
+    let end = begin + rows
+    try conversation.commit(prompt[begin..<end])
+    events.append(
+      .prompt(
+        PromptProgress(processed: end, total: prompt.count, reused: summary.reusedTokens)))
+    guard end == prompt.count else { return }
+    summary.prefillMilliseconds = start.duration(to: clock.now) / .milliseconds(1)
+    decodeStart = clock.now
+    if options.maxTokens == 0 {
+      finish(.length)
+    } else {
+      try settleStep(share, draftDuration: .zero)
+    }
   }
 
   /// Verifies what was run, takes the tokens, and lets the drafter learn.
   ///
   /// - Returns: the accepted nodes whose tokens were taken.
   @discardableResult
-  private func settle(
-    _ forwardOutput: ForwardOutput, rows: Int, began: ContinuousClock.Instant,
-    drafted: ContinuousClock.Instant
+  private func settleStep(
+    _ share: PassShare, draftDuration: Duration
   ) throws -> ArraySlice<Int32> {
-    let passed = clock.now
-    let logits = TreeLogits(forwardOutput)
+    let began = clock.now
     let tree = speculation?.tree ?? TokenTree()
     let verification = try verifier.verify(
       VerificationInput(
-        tree: tree, logits: logits, history: history, stops: stops,
+        tree: tree, logits: share.logits, history: history, stops: stops,
         limit: (options.maxTokens ?? .max) - summary.generatedTokens), processor: processor)
-    try alignment?.note(verification, logits, history)
-    let entries = try logProbabilities(verification, logits)
-    let forwardMicroseconds = Self.microseconds(drafted.duration(to: passed))
+    try alignment?.note(verification, share.logits, history)
+    let entries = try logProbabilities(verification, share.logits)
     events.append(
       .step(
         StepTrace(
           position: history.count, tree: tree, drafter: speculation?.drafter.name,
           verification: verification,
           costs: StepCosts(
-            forwardRows: rows, draftMicroseconds: Self.microseconds(began.duration(to: drafted)),
-            forwardMicroseconds: forwardMicroseconds,
-            verifyMicroseconds: Self.microseconds(passed.duration(to: clock.now))))))
+            forwardRows: rows, draftMicroseconds: Self.microseconds(draftDuration),
+            forwardMicroseconds: Self.microseconds(share.duration),
+            verifyMicroseconds: Self.microseconds(began.duration(to: clock.now))))))
     summary.draftedTokens += tree.count
     summary.acceptedTokens += verification.accepted.count
     let taken = take(verification.emitted, entries)
     try speculation?.observe(
-      verification, emitted: Array(verification.emitted.prefix(taken)), logits: logits,
-      taps: passOptions.taps.indices.map(forwardOutput.tap), history: history,
-      forwardMicroseconds: Double(forwardMicroseconds))
+      verification, emitted: Array(verification.emitted.prefix(taken)), share: share,
+      history: history)
     return verification.accepted.prefix(taken)
   }
 
@@ -259,16 +302,10 @@ final class Generation {
       if let stop { summary.finishReason = .stopString(stop) }
     }
     if let decodeStart {
-      summary.decodeMilliseconds = Self.milliseconds(decodeStart.duration(to: clock.now))
+      summary.decodeMilliseconds = decodeStart.duration(to: clock.now) / .milliseconds(1)
     }
     events.append(.finish(summary))
   }
 
-  // MARK: Time
-
   private static func microseconds(_ duration: Duration) -> Int { Int(duration / .microseconds(1)) }
-
-  private static func milliseconds(_ duration: Duration) -> Double {
-    duration / .milliseconds(1)
-  }
 }

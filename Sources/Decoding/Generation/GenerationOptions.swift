@@ -32,6 +32,12 @@ public struct DecodingMethod: RawRepresentable, Sendable, Hashable, Codable,
 
   /// One token after another, each chosen as `SamplingOptions` say.
   public static let plain = DecodingMethod(rawValue: "plain")
+
+  /// True if the method compares several texts and lists them
+  /// (`GenerationSummary.candidates`).
+  public var listsCandidates: Bool {
+    DecodingRegistry.kind(rawValue)?.abilities.contains(.listsCandidates) ?? false
+  }
 }
 
 /// What to generate, and when to stop.
@@ -69,6 +75,8 @@ public struct GenerationOptions: Sendable, Equatable {
   public var planner: PlannerMode
   /// How the output is searched for.
   public var decoding: DecodingMethod
+  /// Settings of the method that `decoding` names.
+  public var search = SearchOptions()
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
   /// the time and the grain of progress, never the output.
   public var prefillChunk: Int
@@ -124,6 +132,7 @@ public struct GenerationOptions: Sendable, Equatable {
   /// - Parameter vocabularyCount: number of tokens of the model.
   public func validate(vocabularyCount: Int) throws {
     _ = try method()
+    try DecodingRegistry.kind(decoding.rawValue)?.check(self)
     try sampling.validate(vocabularyCount: vocabularyCount)
     if let maxTokens { try check("maximum of tokens", maxTokens, 0...Int.max, "0 or more") }
     let rows = 1...ForwardEngine.maximumRows

@@ -4,8 +4,9 @@ import Transformers
 
 /// Runs the generations of one engine, all on the engine's own thread.
 ///
-/// Generations that run at the same time take turns, one forward pass each. Nothing finer than a
-/// forward pass crosses into Swift's tasks.
+/// Generations that run at the same time share their forward passes: each gives the tokens that it
+/// gives alone, and a pass of many rows costs less than many passes. Nothing finer than a forward
+/// pass crosses into Swift's tasks.
 public actor Generator {
   /// Names a conversation whose keys and values are kept between its turns.
   public struct ConversationID: Hashable, Sendable {
@@ -13,6 +14,9 @@ public actor Generator {
     /// A new conversation.
     public init() {}
   }
+
+  /// Generations that run at the same time, unless `setConcurrency` says another number.
+  public static let defaultConcurrency = 64
 
   /// Turns text into tokens and back.
   public nonisolated let tokenizer: Tokenizer
@@ -33,7 +37,9 @@ public actor Generator {
   private nonisolated let executor: ThreadExecutor
   private let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
-  private var activeCount = 0
+  private let scheduler: Scheduler
+  private nonisolated let wake = WakeSignal()
+  private var isDriving = false
   private var memories: [String: SpeculationMemory] = [:]
   private let costCurves: CostCurveStore?
   private let draftModel: DraftModel?
@@ -64,6 +70,7 @@ public actor Generator {
     kv = engine.kv
     threads = engine.threads
     self.engine = engine
+    scheduler = Scheduler(engine: engine)
     self.draftModel = draftModel
     self.costCurves = costCurves
   }
@@ -71,8 +78,9 @@ public actor Generator {
   /// Starts a generation and returns its events.
   ///
   /// Everything that can be wrong with the request is thrown by the stream before its first event.
-  /// At most 256 events wait for a slow reader. Cancelling the reading task, or dropping the
-  /// stream, ends the generation and frees its pages.
+  /// About 256 events wait for a slow reader, then the generation pauses until the reader has
+  /// caught up; others go on. Cancelling the reading task, or dropping the stream, ends the
+  /// generation and frees its pages.
   ///
   /// - Parameters:
   ///   - prompt: token ids, the ones at the beginning of the text included.
@@ -84,10 +92,46 @@ public actor Generator {
     _ prompt: [Int32], options: GenerationOptions = .init(),
     conversation: ConversationID? = nil, memory: String = ""
   ) -> AsyncThrowingStream<GenerationEvent, any Error> {
-    let channel = EventChannel()
+    let channel = EventChannel(wake: wake)
     Task { await run(prompt, options, conversation, memory, channel) }
     return channel.stream()
   }
+
+  /// Starts several generations of one prompt, and returns the events of each.
+  ///
+  /// The prompt is run once; its keys and values are shared until the samples part. Samples share
+  /// what drafters may share (the probabilities of STAND, for example), and run side by side.
+  ///
+  /// - Parameters:
+  ///   - prompt: token ids, the ones at the beginning of the text included.
+  ///   - samples: the options of each sample; without seeds of their own they draw one each.
+  ///   - memory: as for `generate(_:options:conversation:memory:)`.
+  public nonisolated func generate(
+    _ prompt: [Int32], samples: [GenerationOptions], memory: String = ""
+  ) -> [AsyncThrowingStream<GenerationEvent, any Error>] {
+    let channels = samples.map { _ in EventChannel(wake: wake) }
+    Task { await run(prompt, samples, memory, channels) }
+    return channels.map { $0.stream() }
+  }
+
+  /// Starts a generation for each of several prompts, and returns the events of each. They begin
+  /// together, in this order.
+  ///
+  /// - Parameters:
+  ///   - prompts: token ids of each prompt.
+  ///   - options: of every generation.
+  ///   - memory: as for `generate(_:options:conversation:memory:)`.
+  public nonisolated func generate(
+    batch prompts: [[Int32]], options: GenerationOptions = .init(), memory: String = ""
+  ) -> [AsyncThrowingStream<GenerationEvent, any Error>] {
+    let channels = prompts.map { _ in EventChannel(wake: wake) }
+    Task { await run(prompts, options, memory, channels) }
+    return channels.map { $0.stream() }
+  }
+
+  /// Sets how many generations run at the same time, 1 or more; the others wait for one to end. One
+  /// whose reader is behind does not count. `defaultConcurrency` unless it is set.
+  public func setConcurrency(_ count: Int) { scheduler.mostRunning = max(count, 1) }
 
   /// Frees the keys and values of a conversation. One that is being answered is freed at its end.
   public func forget(_ conversation: ConversationID) {
@@ -111,22 +155,80 @@ public actor Generator {
     _ channel: EventChannel
   ) async {
     let conversation = await claim(id, channel)
-    activeCount += 1
-    var failure: (any Error)?
-    do {
-      let shared = speculationMemory(memory)
-      let generation = try Generation(
-        engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
-        options: options, memory: shared.drafters, planning: shared.planning,
-        draftModel: draftModel)
-      failure = await drive(generation, channel)
-    } catch {
-      failure = error
+    scheduler.add(
+      ScheduledProcess(channel: channel, conversation: conversation, id: id) {
+        try self.process(prompt, options, conversation, memory)
+      })
+    await drive()
+  }
+
+  private func run(
+    _ prompt: [Int32], _ samples: [GenerationOptions], _ memory: String,
+    _ channels: [EventChannel]
+  ) async {
+    let shared = SharedPrompt(samples: samples.count)
+    let samplesMemory = DrafterMemory()
+    for (options, channel) in zip(samples, channels) {
+      let conversation = Conversation(cache: engine.makeCache(), samplesMemory: samplesMemory)
+      scheduler.add(
+        ScheduledProcess(channel: channel, conversation: conversation, prompt: shared) {
+          try self.process(prompt, options, conversation, memory)
+        })
     }
-    activeCount -= 1
-    // The pages are free before the reader sees the end of the stream.
-    giveBack(conversation, id)
-    channel.finish(throwing: failure)
+    await drive()
+  }
+
+  private func run(
+    _ prompts: [[Int32]], _ options: GenerationOptions, _ memory: String,
+    _ channels: [EventChannel]
+  ) async {
+    for (prompt, channel) in zip(prompts, channels) {
+      let conversation = Conversation(cache: engine.makeCache())
+      scheduler.add(
+        ScheduledProcess(channel: channel, conversation: conversation) {
+          try self.process(prompt, options, conversation, memory)
+        })
+    }
+    await drive()
+  }
+
+  /// What does the work of a request.
+  private func process(
+    _ prompt: [Int32], _ options: GenerationOptions, _ conversation: Conversation,
+    _ memory: String
+  ) throws -> any GenerationProcess {
+    guard options.decoding == .plain else {
+      return try SearchGeneration(
+        engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
+        options: options, draftModel: draftModel)
+    }
+    let shared = speculationMemory(memory)
+    return try Generation(
+      engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
+      options: options, memory: shared.drafters, planning: shared.planning,
+      draftModel: draftModel)
+  }
+
+  /// Steps until nothing is left to run. Whoever comes while someone else drives has only added to
+  /// what is run.
+  private func drive() async {
+    wake.set()
+    guard !isDriving else { return }
+    isDriving = true
+    while !scheduler.isEmpty {
+      let (ended, hasRun) = scheduler.step()
+      for process in ended {
+        // The pages are free before the reader sees the end of the stream.
+        giveBack(process.conversation, process.id)
+        process.channel.finish(throwing: process.failure)
+      }
+      if !hasRun && ended.isEmpty {
+        await wake.wait()
+      } else if executor.hasWaitingJobs {
+        await Task.yield()
+      }
+    }
+    isDriving = false
   }
 
   /// What drafters and planners keep between generations.
@@ -140,32 +242,6 @@ public actor Generator {
     let memory = SpeculationMemory(planning: PlanningMemory(store: costCurves))
     memories[name] = memory
     return memory
-  }
-
-  /// Steps until the end; returns the error that ended it, if one did.
-  private func drive(_ generation: Generation, _ channel: EventChannel) async -> (any Error)? {
-    while !generation.isFinished {
-      let events: [GenerationEvent]
-      var failure: (any Error)?
-      do {
-        events = channel.isCancelled ? generation.end(.cancelled) : try generation.advance()
-      } catch {
-        failure = error
-        events = generation.end(.error(String(describing: error)))
-      }
-      for event in events { await channel.send(event) }
-      if let failure {
-        try? generation.close()
-        return failure
-      }
-      if activeCount > 1 { await Task.yield() }
-    }
-    do {
-      try generation.close()
-    } catch {
-      return error
-    }
-    return nil
   }
 
   /// The sequence to generate in. A conversation that is still being answered is interrupted.

@@ -34,6 +34,9 @@ public final class ThreadExecutor: SerialExecutor {
     queue.append { job.runSynchronously(on: executor) }
   }
 
+  /// Whether something waits for the thread.
+  var hasWaitingJobs: Bool { queue.isWaited }
+
   /// Runs `body` on the thread and returns its result; the caller's own thread stays free.
   ///
   /// Cancelling the task that waits is seen by `body` through `isCancelled`.
@@ -77,6 +80,9 @@ private final class JobQueue: @unchecked Sendable {
     condition.withLock { jobs.append(job) }
     condition.signal()
   }
+
+  /// Whether jobs wait.
+  var isWaited: Bool { condition.withLock { !jobs.isEmpty } }
 
   /// Ends the thread once the jobs before are done.
   func close() {

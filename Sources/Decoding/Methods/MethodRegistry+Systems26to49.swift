@@ -8,18 +8,18 @@ extension MethodRegistry {
         arxiv: "1610.02424"),
       summary: "Finds several good texts that differ, by making groups of beams avoid each other's "
         + "tokens.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["diverse-beam"]),
-      example: "foretoken run --decode diverse-beam \"A title for a story about rain:\""),
+      example: "foretoken run --decode diverse-beam --n 4 \"A title for a story about rain:\""),
     Method(
       number: 27, name: "exact-extract", card: "exact-extract", area: .search,
       paper: Paper(
         title: "How Optimal is Greedy Decoding for Extractive Question Answering?",
         arxiv: "2108.05857"),
       summary: "Finds the span of a passage that the model holds most probable, exactly.",
-      guarantee: .approximate, status: .planned,
-      selector: MethodSelector(option: "--decode", values: ["extract"]),
-      example: "foretoken run --decode extract --context passage.txt \"Who wrote it?\""),
+      guarantee: .approximate, status: .available,
+      selector: MethodSelector(option: "--decode", values: ["exact-extract"]),
+      example: "foretoken run --decode exact-extract --passage passage.txt \"Who wrote it?\""),
     Method(
       number: 28, name: "Speculative Jacobi Decoding", card: "speculative-jacobi", area: .vision,
       paper: Paper(
@@ -123,7 +123,7 @@ extension MethodRegistry {
         arxiv: "2210.14140"),
       summary: "Takes the probable token whose hidden state is least like those before it, against "
         + "repetition.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["contrastive"]),
       example: "foretoken run --decode contrastive \"Once upon a time\""),
     Method(

@@ -25,11 +25,21 @@ public enum MethodRegistry {
       "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
       + "--speculate draft-model \"Write a sorting function\"")
 
+  /// Several beginnings of the text are followed. Not a system of the catalogue: what Diverse Beam
+  /// Search builds on.
+  public static let beamSearch = Method(
+    number: nil, name: "Beam search", card: "beam-search", area: .search, paper: nil,
+    summary:
+      "Follows the most probable beginnings of the text and lists the best of the whole texts.",
+    guarantee: .approximate, status: .available,
+    selector: MethodSelector(option: "--decode", values: ["beam"]),
+    example: "foretoken run --decode beam --beams 4 --n 2 \"Translate into French: good evening\"")
+
   /// The systems in order of their numbers, 1 to 49.
   public static let systems: [Method] = systems1to25 + systems26to49
 
-  /// Plain decoding, the draft model and all systems.
-  public static var all: [Method] { [plain, draftModel] + systems }
+  /// Plain decoding, the draft model, beam search and all systems.
+  public static var all: [Method] { [plain, draftModel, beamSearch] + systems }
 
   /// The method with this card id; nil if there is none.
   public static func method(card: String) -> Method? { all.first { $0.card == card } }

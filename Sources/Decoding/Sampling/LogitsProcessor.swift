@@ -86,6 +86,20 @@ public final class LogitsProcessor {
     return try candidates.withProbabilities(temperature: options.temperature, body)
   }
 
+  /// Calls `body` with the logits after bias and penalties, before truncation and temperature:
+  /// [vocabulary]. What searches compare.
+  /// - Parameters: as for `chooseToken`.
+  func withAdjustedLogits<Result>(
+    logits: UnsafeBufferPointer<Float>, history: TokenHistory,
+    path: UnsafeBufferPointer<Int32> = .init(start: nil, count: 0),
+    _ body: (UnsafeBufferPointer<Float>) throws -> Result
+  ) throws -> Result {
+    try load(logits, position: history.count + path.count)
+    applyBias()
+    applyPenalties(history, path)
+    return try dense.withUnsafeBufferPointer(body)
+  }
+
   /// Runs every processor; leaves the result in `candidates`.
   private func process(
     logits: UnsafeBufferPointer<Float>, history: TokenHistory, path: UnsafeBufferPointer<Int32>

@@ -121,6 +121,8 @@ public struct DraftContext {
   public let needsDistributions: Bool
   /// Tokens that may still come, as options and context allow.
   public var remaining = Int.max
+  /// Who shares the pass that is planned.
+  var load = PassLoad.alone
 
   /// All tokens so far.
   public var tokens: [Int32] { history.tokens }
@@ -155,8 +157,13 @@ public struct DrafterSetup {
   public let tokenizer: Tokenizer
   /// What drafters of this name keep between all generations of the model.
   public let modelMemory: DrafterMemory
-  /// What drafters of this name keep between the turns, or samples, of one conversation.
+  /// What drafters of this name keep between the turns of one conversation. One generation at a time
+  /// uses it.
   public let conversationMemory: DrafterMemory
+  /// What drafters of this name share with the other samples of the prompt, some of which run at
+  /// the same time: tables that any text may add to, nothing that follows one text. The
+  /// conversation's own memory where there are no samples.
+  public let samplesMemory: DrafterMemory
   /// The smaller model that was loaded beside the target, if one was.
   public internal(set) var draftModel: DraftModel?
 }

@@ -15,6 +15,9 @@ final class Speculation {
   private var hasBegun = false
   private var draftMicroseconds = 0.0
   private(set) var tree = TokenTree()
+  /// Where the pass is shared: for each drafted node the probability that it and all above it are
+  /// accepted, the largest first. Empty for nodes that have to be run as they are.
+  private(set) var candidates: [Float] = []
 
   init(
     drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
@@ -30,14 +33,17 @@ final class Speculation {
     noise = RandomStream(seed: seed, purpose: verifier.needsDistributions ? .draft : .target)
   }
 
-  /// Fills `tree` with what this step runs below the latest token.
+  /// Fills `tree` with what this step runs below the latest token, or, where the pass is shared, with
+  /// what it could run (`candidates`).
   ///
   /// - Parameter room: most nodes of a path, as context and remaining tokens allow.
-  func draft(_ history: TokenHistory, room: Int) throws {
+  func draft(_ history: TokenHistory, room: Int, load: PassLoad) throws {
     tree.removeAll()
+    candidates.removeAll(keepingCapacity: true)
     draftMicroseconds = 0
     var context = context(history)
     context.remaining = room + 1
+    context.load = load
     if !hasBegun {
       hasBegun = true
       try drafter.begin(context)
@@ -55,15 +61,25 @@ final class Speculation {
     try constraint?.prune(&tree, history)
     try constraint?.extend(&tree, history, limit: limit)
     cut(to: budget)
-    if !(verifier.needsDistributions && tree.isDrawn) { planner.prune(&tree) }
-    // What is certain is cheaper as a row of this pass than as a pass of its own.
-    try constraint?.appendCertain(&tree, history, limit: limit)
+    if verifier.needsDistributions && tree.isDrawn { return }
+    if load.sequences > 1, let sharing {
+      sharing.offer(tree, values: &candidates)
+    } else {
+      planner.prune(&tree)
+      // What is certain is cheaper as a row of this pass than as a pass of its own.
+      try constraint?.appendCertain(&tree, history, limit: limit)
+    }
   }
+
+  /// The planner, if it lets the forest's planner decide how many of its nodes a shared pass runs.
+  var sharing: (any SharingPlanner)? { planner as? any SharingPlanner }
+
+  /// Keeps the best `count` of the candidates.
+  func keep(_ count: Int) { sharing?.keep(count, of: &tree) }
 
   /// Hands a finished step to drafter and planner.
   func observe(
-    _ verification: Verification, emitted: [Int32], logits: TreeLogits,
-    taps: [UnsafeBufferPointer<Float>], history: TokenHistory, forwardMicroseconds: Double
+    _ verification: Verification, emitted: [Int32], share: PassShare, history: TokenHistory
   ) throws {
     let position = history.count - emitted.count
     let context = context(history)
@@ -76,7 +92,7 @@ final class Speculation {
     try drafter.observe(
       DraftObservation(
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
-        logits: logits, taps: taps), context: context)
+        logits: share.logits, taps: share.taps), context: context)
     // The pass of the prompt was not the planner's.
     if isPrompt { return }
     planner.observe(
@@ -84,7 +100,7 @@ final class Speculation {
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
         draftMicroseconds: draftMicroseconds,
         learningMicroseconds: began.duration(to: clock.now) / .microseconds(1),
-        forwardMicroseconds: forwardMicroseconds))
+        forwardMicroseconds: share.duration / .microseconds(1), load: share.load))
   }
 
   /// Tells the drafter that the generation is over.
@@ -121,7 +137,8 @@ extension GenerationOptions {
   ///   - engine: the target's, whose passes are measured if the planner is on.
   /// - Throws: what making the drafter, or measuring, throws.
   func speculation(
-    _ setup: DrafterSetup, constraint: ConstraintTracker?, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
+    _ setup: DrafterSetup, constraint: ConstraintTracker?, promptCount: Int,
+    sampling: SamplingOptions, seed: UInt64,
     planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
     let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)

@@ -18,10 +18,10 @@ public struct TreeLogits {
     self.vocabularyCount = vocabularyCount
   }
 
-  init(_ output: ForwardOutput) {
-    let first = output.logits(0)
-    self.init(
-      first.baseAddress, rowCount: output.logitsRowCount, vocabularyCount: first.count)
+  /// The rows of one sequence: `count` of those that logits were asked for, from `first` on.
+  init(_ output: ForwardOutput, first: Int, count: Int) {
+    let row = output.logits(first)
+    self.init(row.baseAddress, rowCount: count, vocabularyCount: row.count)
   }
 
   /// Logits after `node`: [vocabularyCount]. `TokenTree.root` for the root; empty if there is no

@@ -184,7 +184,8 @@ struct ReferenceGrammar {
     case "t": return 0x09
     case "x", "u", "U":
       let count = escape == "x" ? 2 : escape == "u" ? 4 : 8
-      let digits = String(String.UnicodeScalarView(input[at..<at + count].compactMap(Unicode.Scalar.init)))
+      let digits = String(
+        String.UnicodeScalarView(input[at..<at + count].compactMap(Unicode.Scalar.init)))
       at += count
       return UInt32(digits, radix: 16) ?? 0
     default: return escape.value
@@ -226,7 +227,8 @@ struct EarleyRecognizer {
     var scanned = grammar.productions[grammar.root].indices.map {
       Item(rule: grammar.root, alternative: $0, dot: 0, origin: 0)
     }
-    for (position, scalar) in (text.unicodeScalars.map { Optional($0.value) } + [nil]).enumerated() {
+    for (position, scalar) in (text.unicodeScalars.map { Optional($0.value) } + [nil]).enumerated()
+    {
       var set: [Item] = []
       var found = Set<Item>()
       func add(_ item: Item) { if found.insert(item).inserted { set.append(item) } }
@@ -241,9 +243,10 @@ struct EarleyRecognizer {
         guard item.dot < symbols.count else {
           let waiting = item.origin == position ? set : sets[item.origin]
           for caller in waiting where symbol(after: caller) == .rule(item.rule) {
-            add(Item(
-              rule: caller.rule, alternative: caller.alternative, dot: caller.dot + 1,
-              origin: caller.origin))
+            add(
+              Item(
+                rule: caller.rule, alternative: caller.alternative, dot: caller.dot + 1,
+                origin: caller.origin))
           }
           continue
         }

@@ -69,7 +69,9 @@ struct SchemaValidator {
       case "ipv4":
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
-      case "date-time": return try Date.ISO8601FormatStyle(includingFractionalSeconds: text.contains(".")).parse(text) <= .distantFuture
+      case "date-time":
+        return try Date.ISO8601FormatStyle(includingFractionalSeconds: text.contains(".")).parse(
+          text) <= .distantFuture
       default: return true
       }
     default: return true
@@ -126,7 +128,7 @@ struct SchemaValidator {
   private func resolve(_ reference: String) -> JSONValue {
     reference.split(separator: "/").dropFirst().reduce(root) { value, part in
       let key = part.replacing("~1", with: "/").replacing("~0", with: "~")
-      return value[key] ?? Int(key).flatMap { value[$0] } ?? .bool(false)
+      return value[String(key)] ?? Int(key).flatMap { value[$0] } ?? .bool(false)
     }
   }
 }

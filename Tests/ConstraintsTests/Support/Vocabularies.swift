@@ -16,10 +16,14 @@ enum Vocabularies {
 
   static let texts: [[UInt8]] = {
     let pieces = [
-      "\":", "\",", "\"}", "\"]", "\": \"", "\", \"", "{\"", "[\"", "},", "}}", "]}", "],", " {", " [",
-      "true", "false", "null", "name", "id", "value", "int ", "float ", "while", "for", "return", "if",
-      "else", " = ", " == ", "();", "){", ");", "//", "/*", "*/", "0.", "10", "42", "-1", "e+", "\\n",
-      "\\u00", "  ", "\n  ", "\n", "ab", "abc", "the", " the", "O-O", "1. ", "Nf3", "e4", "éa", "aé",
+      "\":", "\",", "\"}", "\"]", "\": \"", "\", \"", "{\"", "[\"", "},", "}}", "]}", "],", " {",
+      " [",
+      "true", "false", "null", "name", "id", "value", "int ", "float ", "while", "for", "return",
+      "if",
+      "else", " = ", " == ", "();", "){", ");", "//", "/*", "*/", "0.", "10", "42", "-1", "e+",
+      "\\n",
+      "\\u00", "  ", "\n  ", "\n", "ab", "abc", "the", " the", "O-O", "1. ", "Nf3", "e4", "éa",
+      "aé",
       "です", "日本", "、", "。", "😀", "Привет", "a+b", "+1", "((", "))", "!!", "a,", "x=", "foo", "bar(",
     ]
     // Halves of characters: the beginnings and ends of é, 日 and 😀.
@@ -80,7 +84,8 @@ struct NoiseWriter {
   ) -> Int32? {
     var best: (score: Double, token: Int32)?
     for token in 0..<Int32(Vocabularies.texts.count) where mask.contains(token) {
-      let uniform = { (random: inout SeededGenerator) in Double.random(in: 1e-9..<1, using: &random) }
+      let uniform = { (random: inout SeededGenerator) in Double.random(in: 1e-9..<1, using: &random)
+      }
       // The sum of twelve uniforms is nearly normal.
       let normal = (0..<12).reduce(-6.0) { sum, _ in sum + uniform(&random) }
       var logit = normal * spread
@@ -98,4 +103,3 @@ struct NoiseWriter {
     return text.count == 1 && closing.contains(text[0]) ? 25 : 0
   }
 }
-

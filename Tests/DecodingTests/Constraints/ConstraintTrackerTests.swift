@@ -27,8 +27,10 @@ struct ConstraintTrackerTests {
       #expect(
         try possible(tracker, history, toy.tokens(path)) == possible(plain, committed, []))
     }
-    #expect(try possible(tracker, history, toy.tokens("es!")) == toy.tokens("!") + [ToyConstraint.end])
-    #expect(try possible(tracker, TokenHistory([1, 2] + toy.tokens("no!!")), []) == [ToyConstraint.end])
+    #expect(
+      try possible(tracker, history, toy.tokens("es!")) == toy.tokens("!") + [ToyConstraint.end])
+    #expect(
+      try possible(tracker, TokenHistory([1, 2] + toy.tokens("no!!")), []) == [ToyConstraint.end])
   }
 
   @Test("drafts lose what the constraint forbids, and what is below it")
@@ -103,7 +105,10 @@ struct ConstraintTrackerTests {
       var tree = TokenTree()
       // Two draws without replacement.
       let draws = draft.tokens.indices.map { index in
-        (key: -log(Double.random(in: 0..<1, using: &random)) / draft.probabilities[index], token: draft.tokens[index])
+        (
+          key: -log(Double.random(in: 0..<1, using: &random)) / draft.probabilities[index],
+          token: draft.tokens[index]
+        )
       }.sorted { $0.key < $1.key }.prefix(2)
       for draw in draws { tree.append(draw.token, below: TokenTree.root) }
       tree.setDistribution(draft, below: TokenTree.root)
@@ -121,7 +126,8 @@ struct ConstraintTrackerTests {
       }
       if seed == 0 {
         try logits.withUnsafeBufferPointer { logits in
-          try processor.withDistribution(logits: logits, history: TokenHistory([0])) { ids, shares in
+          try processor.withDistribution(logits: logits, history: TokenHistory([0])) {
+            ids, shares in
             for (id, share) in zip(ids, shares) { expected[id] = share }
           }
         }
@@ -149,7 +155,9 @@ struct ConstraintTrackerTests {
     #expect(error { $0.ignoresEndOfText = true }.contains("end of text ignored"))
     #expect(error { ($0.alignment, $0.constraint) = (.asap, nil) }.contains("without a constraint"))
     #expect(error { ($0.alignment, $0.sampling.topP) = (.asap, 0.9) }.contains("top-p"))
-    #expect(error { ($0.alignment, $0.sampling.temperature) = (.asap, 0) }.contains("temperature 0"))
-    #expect(error { ($0.alignment, $0.sampling.presencePenalty) = (.asap, 1) }.contains("penalties"))
+    #expect(
+      error { ($0.alignment, $0.sampling.temperature) = (.asap, 0) }.contains("temperature 0"))
+    #expect(
+      error { ($0.alignment, $0.sampling.presencePenalty) = (.asap, 1) }.contains("penalties"))
   }
 }

@@ -43,7 +43,10 @@ extension RealModelTests {
             #require(reference), over: own, after: golden.promptTokens + tokens[..<common])
           #expect(
             lead < 0.5,
-            "\(golden.id): differs at step \(common), margin \(golden.margins[common])")
+            """
+            \(golden.id): differs at step \(common), margin \(golden.margins[common]), exact lead \
+            \(lead)
+            """)
         } else {
           #expect(tokens.count > common, "\(golden.id): ends at step \(common)")
         }

@@ -19,7 +19,8 @@ struct BenchConstraintsCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var selection: ModelSelection
 
   @Option(
-    help: ArgumentHelp("Measure this GBNF grammar instead. (default: the three)", valueName: "path"),
+    help: ArgumentHelp(
+      "Measure this GBNF grammar instead. (default: the three)", valueName: "path"),
     completion: .file())
   var grammar: String?
 

@@ -75,7 +75,8 @@ enum JSONText {
   static func encoded(_ body: RuleExpression) -> RuleExpression {
     switch body {
     case .scalars(let set): character(set)
-    case .bytes(let bytes): .bytes(Array(quoted(String(decoding: bytes, as: UTF8.self)).dropFirst().dropLast()))
+    case .bytes(let bytes):
+      .bytes(Array(quoted(String(decoding: bytes, as: UTF8.self)).dropFirst().dropLast()))
     case .sequence(let parts): .sequence(parts.map(encoded))
     case .choice(let parts): .choice(parts.map(encoded))
     case .repetition(let part, let least, let most):

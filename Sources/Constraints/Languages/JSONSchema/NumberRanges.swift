@@ -132,7 +132,8 @@ extension NumberRanges {
     return .choice(parts)
   }
 
-  private static func magnitudes(from low: DecimalBound?, to high: DecimalBound?) -> RuleExpression {
+  private static func magnitudes(from low: DecimalBound?, to high: DecimalBound?) -> RuleExpression
+  {
     let low = low ?? DecimalBound(zeroExclusive: false)
     let highWhole = high?.whole ?? largest + 1
     guard low.whole <= highWhole else { return .never }

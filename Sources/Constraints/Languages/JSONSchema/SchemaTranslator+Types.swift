@@ -80,7 +80,9 @@ extension SchemaTranslator {
     return .intersection(NumberRanges.decimals(from: least, to: most), short)
   }
 
-  private static func power(of places: Int) -> Double { (0..<places).reduce(1) { power, _ in power * 10 } }
+  private static func power(of places: Int) -> Double {
+    (0..<places).reduce(1) { power, _ in power * 10 }
+  }
 
   /// The narrower of two bounds; nil if there is none.
   private func decimalBound(

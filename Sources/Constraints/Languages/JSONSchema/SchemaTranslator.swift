@@ -223,7 +223,9 @@ struct SchemaTranslator {
     }
     if let allowed = schema.boolValue {
       // `enum` of nothing is what `false` means.
-      if !allowed { parts.append(SchemaNode(object: JSONObject([("enum", .array([]))]), pointer: pointer)) }
+      if !allowed {
+        parts.append(SchemaNode(object: JSONObject([("enum", .array([]))]), pointer: pointer))
+      }
       return
     }
     guard let object = schema.objectValue else {

@@ -157,7 +157,7 @@ extension DrafterKind {
       let memory =
         switch settings.sharing {
         case .request: DrafterMemory()
-        case .conversation: setup.conversationMemory
+        case .conversation: setup.samplesMemory
         case .model: setup.modelMemory
         }
       let name = "stand.table \(settings.storedTokens) \(settings.maximumKeys)"

@@ -63,19 +63,29 @@ public final class CostModel {
 
   /// Expected microseconds of a pass of `rows` rows after `position` tokens.
   public func microseconds(rows: Int, position: Int) -> Double {
+    microseconds(rows: rows, position: position, sequences: 1)
+  }
+
+  /// The same where the rows belong to several sequences, each after `position` tokens on average.
+  func microseconds(rows: Int, position: Int, sequences: Int) -> Double {
     let rows = min(max(rows, 1), base.count - 1)
-    let reach = Self.reach(rows: rows, position: position)
+    let reach = Self.reach(rows: rows, position: position, sequences: sequences)
     return max(level * base[rows] + attention * reach, 0.01) * shapes[rows] * unit
   }
 
-  private static func reach(rows: Int, position: Int) -> Double {
-    Double(rows + 1) / 2 * Double(max(position, 0)) / positionUnit
+  private static func reach(rows: Int, position: Int, sequences: Int) -> Double {
+    Double(rows + sequences) / 2 * Double(max(position, 0)) / positionUnit
   }
 
   /// Learns from a pass.
   public func observe(rows: Int, position: Int, microseconds: Double) {
+    observe(rows: rows, position: position, sequences: 1, microseconds: microseconds)
+  }
+
+  /// Learns from a pass of several sequences, each after `position` tokens on average.
+  func observe(rows: Int, position: Int, sequences: Int, microseconds: Double) {
     guard rows > 0, rows < base.count, microseconds > 0, microseconds.isFinite else { return }
-    let reach = Self.reach(rows: rows, position: position)
+    let reach = Self.reach(rows: rows, position: position, sequences: sequences)
     let measured = microseconds / unit / shapes[rows]
     let expected = max(level * base[rows] + attention * reach, 0.01)
     // A pass cannot be much quicker than it is, but it can be interrupted.

@@ -16,7 +16,7 @@
 /// look that `ProbeAllowance` bounds.
 ///
 /// Deterministic: time enters through `observe` only. A decision takes microseconds.
-final class MeasuredPlanner: Planner {
+final class MeasuredPlanner: SharingPlanner {
   /// Gain, as a share of the step's tokens, below which drafting is not worth its risk.
   private static let margin = 0.02
   /// Steps that a drafter's catching-up may be paid back in: these, and one for every four tokens
@@ -30,7 +30,7 @@ final class MeasuredPlanner: Planner {
   /// Tokens that the step is expected to give: 1 and the acceptances of the nodes that are run.
   private(set) var expectedTokens = 1.0
 
-  private let costs: CostModel
+  let costs: CostModel
   private let record: DrafterRecord
   private var acceptance = AcceptanceTable(memory: memory)
   private var walks: [ShadowWalk] = []
@@ -47,6 +47,7 @@ final class MeasuredPlanner: Planner {
   /// What is decided of the step that is under way.
   private struct Step {
     var position = 0
+    var load = PassLoad.alone
     var wasAsked = false
     var isProbe = false
     var isCharged = false
@@ -62,18 +63,23 @@ final class MeasuredPlanner: Planner {
     self.record = record
   }
 
-  /// Microseconds of a pass with so many drafted nodes, and of learning from it.
+  /// Microseconds of a pass with so many drafted nodes of this sequence, and of learning from it.
   private func cost(_ nodes: Int) -> Double {
-    costs.microseconds(rows: 1 + nodes, position: step.position)
+    costs.microseconds(
+      rows: step.load.sequences + step.load.promptRows + nodes, position: step.position,
+      sequences: step.load.sequences)
       + record.learning.row * Double(nodes)
   }
+
+  /// Microseconds of a token of plain decoding: this sequence's share of the pass.
+  private var tokenMicroseconds: Double { cost(0) / Double(step.load.sequences) }
 
   // MARK: Before the proposal
 
   func budget(
     for drafter: any Drafter, context: DraftContext, limit: DraftBudget
   ) -> DraftBudget {
-    step = Step(position: context.position)
+    step = Step(position: context.position, load: context.load)
     expectedTokens = 1
     guard !limit.isEmpty else { return limit }
     let runsModel = drafter.requirements.runsModel
@@ -87,7 +93,7 @@ final class MeasuredPlanner: Planner {
   /// Proposals that cost next to nothing are always made, others if they lead to something.
   private func freeBudget(_ limit: DraftBudget) -> DraftBudget {
     let price = record.proposalMicroseconds ?? 0
-    let single = cost(0)
+    let single = tokenMicroseconds
     let isKnown = record.proposals >= Self.trials
     if !isKnown || price <= 0.002 * single || recentGain * single >= price { return limit }
     guard record.probes.allowsTime(price) else { return DraftBudget(nodes: 0, depth: 0) }
@@ -190,10 +196,14 @@ final class MeasuredPlanner: Planner {
   /// The best number of nodes by `sums` and `prices`, what it gains over none in tokens, and the
   /// rate that time was valued at, in tokens per microsecond.
   private func choose() -> (count: Int, gain: Double, rate: Double) {
-    let plain = 1 / prices[0]
+    // Every other sequence of the pass gives at least one token too.
+    let sequences = Double(step.load.sequences)
+    let plain = sequences / prices[0]
     var reachable = plain
-    for count in sums.indices { reachable = max(reachable, (1 + sums[count]) / prices[count]) }
-    let recent = microseconds > 0 ? tokens / microseconds : plain
+    for count in sums.indices {
+      reachable = max(reachable, (sequences + sums[count]) / prices[count])
+    }
+    let recent = microseconds > 0 ? sequences * tokens / microseconds : plain
     let rate = min(max(recent, plain), reachable)
     var best = (count: 0, gain: 0.0)
     for count in sums.indices {
@@ -217,6 +227,22 @@ final class MeasuredPlanner: Planner {
     let (count, gain, _) = choose()
     recordGain(gain)
     expectedTokens = 1 + sums[count]
+    if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
+  }
+
+  func offer(_ tree: TokenTree, values: inout [Float]) {
+    values.removeAll(keepingCapacity: true)
+    guard !tree.isEmpty else { return recordGain(0) }
+    step.proposed = tree
+    loadValues(tree)
+    for node in order { values.append(self.values[node]) }
+  }
+
+  func keep(_ count: Int, of tree: inout TokenTree) {
+    let kept = order.prefix(count).reduce(0) { $0 + Double(values[$1]) }
+    expectedTokens = 1 + kept
+    // What the kept nodes gain by this sequence's account: what more proposals may cost.
+    recordGain(max(kept - (cost(count) - cost(0)) / tokenMicroseconds, 0))
     if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
   }
 
@@ -250,16 +276,21 @@ final class MeasuredPlanner: Planner {
   func observe(_ planned: PlannedStep) {
     let nodes = planned.tree.count
     step.position = planned.position
-    costs.observe(
-      rows: 1 + nodes, position: planned.position, microseconds: planned.forwardMicroseconds)
-    record.probes.passStep(microseconds: planned.forwardMicroseconds)
+    // What a shared pass cost is the forest planner's to learn.
+    if planned.load == .alone {
+      costs.observe(
+        rows: 1 + nodes, position: planned.position, microseconds: planned.forwardMicroseconds)
+    }
+    let sequences = Double(planned.load.sequences)
+    record.probes.passStep(microseconds: planned.forwardMicroseconds / sequences)
     let tree = step.proposed ?? planned.tree
     if step.wasAsked { learnPrice(planned.draftMicroseconds, depth: tree.depth) }
     learnLearning(planned.learningMicroseconds, nodes: nodes)
     follow(planned.emitted, tree)
     let keeping = 1 - 1 / Self.memory
     tokens = tokens * keeping + Double(planned.emitted.count)
-    microseconds = microseconds * keeping + cost(nodes) + proposalPrice(depth: tree.depth)
+    microseconds =
+      microseconds * keeping + cost(nodes) / sequences + proposalPrice(depth: tree.depth)
     step = Step()
   }
 
@@ -307,7 +338,7 @@ final class MeasuredPlanner: Planner {
       record.width += (Double(tree.count) / Double(tree.depth) - record.width) / 16
       if step.isProbe, let price = step.price {
         let spent = cost(tree.count) - cost(0) + price.level * Double(tree.depth)
-        walk.breakEven = spent / cost(0)
+        walk.breakEven = spent / tokenMicroseconds
       }
       walks.append(walk)
     }

@@ -37,11 +37,24 @@ public struct PlannedStep {
   public let learningMicroseconds: Double
   /// Time of the target's pass, in microseconds.
   public let forwardMicroseconds: Double
+  /// Who shared the pass.
+  let load: PassLoad
 
   /// A step.
   public init(
     position: Int, tree: TokenTree, accepted: [Int32], emitted: [Int32],
     draftMicroseconds: Double, learningMicroseconds: Double = 0, forwardMicroseconds: Double
+  ) {
+    self.init(
+      position: position, tree: tree, accepted: accepted, emitted: emitted,
+      draftMicroseconds: draftMicroseconds, learningMicroseconds: learningMicroseconds,
+      forwardMicroseconds: forwardMicroseconds, load: .alone)
+  }
+
+  init(
+    position: Int, tree: TokenTree, accepted: [Int32], emitted: [Int32],
+    draftMicroseconds: Double, learningMicroseconds: Double, forwardMicroseconds: Double,
+    load: PassLoad
   ) {
     self.position = position
     self.tree = tree
@@ -50,7 +63,23 @@ public struct PlannedStep {
     self.draftMicroseconds = draftMicroseconds
     self.learningMicroseconds = learningMicroseconds
     self.forwardMicroseconds = forwardMicroseconds
+    self.load = load
   }
+}
+
+/// A planner that lets another one, which sees all sequences of a pass, decide how many nodes to run.
+protocol SharingPlanner: Planner {
+  /// What passes cost, by its measurements.
+  var costs: CostModel { get }
+
+  /// Takes a proposal and says what its nodes are worth.
+  ///
+  /// - Parameter values: filled with the probability that each node and all above it are accepted,
+  ///   the largest first.
+  func offer(_ tree: TokenTree, values: inout [Float])
+
+  /// Keeps the best `count` nodes of the proposal, with their parents; follows every offer.
+  func keep(_ count: Int, of tree: inout TokenTree)
 }
 
 /// Whether drafts are priced, by the name that `--planner` takes.

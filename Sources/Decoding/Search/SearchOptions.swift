@@ -1,0 +1,31 @@
+/// Settings of the decoding methods, each used by the methods that its type names.
+public struct SearchOptions: Sendable, Equatable {
+  /// Texts to list, best first, for methods that find several.
+  public var results: Int
+  /// `beam` and `diverse-beam`.
+  public var beam: BeamSearchOptions
+  /// `contrastive`.
+  public var contrastive: ContrastiveSearchOptions
+  /// `exact-extract`.
+  public var extraction: ExactExtractOptions
+
+  /// Every method's defaults, unless told otherwise.
+  public init(
+    results: Int = 1, beam: BeamSearchOptions = .init(),
+    contrastive: ContrastiveSearchOptions = .init(), extraction: ExactExtractOptions = .init()
+  ) {
+    self.results = results
+    self.beam = beam
+    self.contrastive = contrastive
+    self.extraction = extraction
+  }
+
+  /// Throws `GenerationError.invalidOption` for a value outside its range.
+  static func check<Value: Comparable>(
+    _ name: String, _ value: Value, _ range: ClosedRange<Value>, _ expected: String
+  ) throws {
+    guard range.contains(value) else {
+      throw GenerationError.invalidOption(name: name, value: "\(value)", expected: expected)
+    }
+  }
+}
