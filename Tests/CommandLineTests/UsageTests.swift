@@ -6,7 +6,8 @@ import Testing
 struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
-    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "constraints"], ["race"],
+    ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
+    ["bench", "constraints"], ["race"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -76,6 +77,18 @@ struct UsageTests {
     ["bench", "kernels", "--formats", "Q9"], ["bench", "kernels", "--batches", "0"],
     ["bench", "model", "--at", "-1"], ["bench", "model", "--rows", "513"],
     ["bench", "model", "--context", "100"], ["bench", "model", "--prefill", "0"],
+    ["run", "x", "--decode", "beam", "--beams", "0"], ["run", "x", "--beams", "3"],
+    ["run", "x", "--decode", "beam", "--n", "5"],
+    ["run", "x", "--decode", "beam", "--diversity", "0.4"],
+    ["run", "x", "--decode", "diverse-beam", "--beams", "6", "--beam-groups", "4"],
+    ["run", "x", "--decode", "beam", "--best-of", "3"],
+    ["run", "x", "--decode", "beam", "--speculate", "copy"],
+    ["run", "x", "--decode", "contrastive", "--temperature", "0.8"],
+    ["run", "x", "--decode", "contrastive", "--penalty-alpha", "2"],
+    ["run", "x", "--decode", "exact-extract"], ["run", "x", "--passage", "letter.txt"],
+    ["bench", "code"], ["bench", "code", "--humaneval", "--data", "x.jsonl"],
+    ["bench", "code", "--humaneval", "--limit", "0"],
+    ["bench", "code", "--humaneval", "--skip", "-1"],
     ["models", "extra"],
   ]
 

@@ -74,6 +74,7 @@ struct ChatConversation {
     }
     try output.endLine()
     guard let summary = output.summary else { return }
+    for warning in summary.warnings { note("warning: \(warning.message)") }
     if let remark = summary.finishReason.note { note("note: \(remark)") }
     for line in output.legend { note(line) }
     latest =

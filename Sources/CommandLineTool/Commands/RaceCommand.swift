@@ -52,7 +52,7 @@ struct RaceCommand: AsyncParsableCommand {
       throw ValidationError(
         "--between names both methods, --speculate one against none; drop one of them")
     }
-    for name in [methods.first, methods.second] where name != SpeculationMethod.auto.rawValue {
+    for name in [methods.first, methods.second] {
       do {
         _ = try MethodRegistry.select(option: "--speculate", value: name)
       } catch {
@@ -154,7 +154,7 @@ struct RaceCommand: AsyncParsableCommand {
       case .finish(let value):
         summary = value
         show(runs, output.count, counts, true)
-      case .prompt: break
+      case .prompt, .warning: break
       }
     }
     await languageModel.generator.forgetMemory(memory)

@@ -19,6 +19,7 @@ struct RunCommand: AsyncParsableCommand {
         git log -5 | foretoken run --system "Write release notes." --stats
         foretoken run "Write a limerick." --temperature 0.8 --seed 7 --json
         foretoken run "Correct the spelling:" --file letter.txt --speculate copy --show-drafts
+        foretoken run "Count to 30." --explain --max-tokens 40
         foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
         foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
@@ -33,6 +34,9 @@ struct RunCommand: AsyncParsableCommand {
       "With --json: list each token's log-probability and those of the N likeliest.",
       valueName: "n"))
   var logprobs: Int?
+
+  @Flag(help: "Say on standard error why each step drafted what it drafted, before the text.")
+  var explain = false
 
   @Flag(help: "Print speed and counts to standard error at the end.")
   var stats = false
@@ -78,6 +82,9 @@ struct RunCommand: AsyncParsableCommand {
     try trace?.close()
   }
 
+  /// Whether the text is written as it comes: explanations would stand in the middle of it.
+  private var streams: Bool { !json && samples.bestOf == nil && !listsTexts && !explain }
+
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
     var constrained = generation.options()
@@ -93,6 +100,7 @@ struct RunCommand: AsyncParsableCommand {
       options.prediction = prediction
       options.constraint = constrained.constraint
       options.alignment = constrained.alignment
+      options.explainsDrafts = explain || trace != nil
       options.search.extraction.passage = passage ?? ""
       options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
@@ -115,13 +123,13 @@ struct RunCommand: AsyncParsableCommand {
     _ requests: [GenerationOptions], of languageModel: LanguageModel, _ tokens: [Int32],
     _ trace: TraceFile?
   ) async throws -> [RunSample] {
-    let turns = !json && samples.bestOf == nil && !listsTexts ? TextTurns() : nil
+    let turns = streams ? TextTurns() : nil
     let streams = languageModel.generator.generate(tokens, samples: requests)
     return try await withThrowingTaskGroup(of: RunSample.self) { group in
       for (index, events) in streams.enumerated() {
         let output = RunOutput(
-          turns: turns, place: index, tokenizer: languageModel.tokenizer, markup: drafts.markup,
-          trace: trace, generation: index)
+          turns: turns, place: index, explains: explain, tokenizer: languageModel.tokenizer,
+          markup: drafts.markup, trace: trace, generation: index)
         group.addTask {
           try await self.sample(index + 1, of: languageModel, requests[index], events, output)
         }
@@ -179,10 +187,10 @@ struct RunCommand: AsyncParsableCommand {
     guard let first = shown.first else { return }
     if json {
       try TextStream.output.writeLine(object(first, ranked).serialized())
-    } else if samples.bestOf != nil {
-      for sample in shown { try write(sample) }
     } else if listsTexts {
       for line in first.result.candidateLines { try TextStream.output.writeLine(line) }
+    } else if !streams {
+      for sample in shown { try write(sample) }
     }
     for sample in shown { describe(sample) }
   }
@@ -211,6 +219,7 @@ struct RunCommand: AsyncParsableCommand {
     if drafts.showDrafts {
       note("\(readableRatio(result.transcript.counts.tokensPerForward)) tokens per forward pass")
     }
+    for warning in result.summary.warnings { note("warning: \(warning.message)") }
     if let remark = result.summary.finishReason.note { note("note: \(remark)") }
     if stats { for line in result.statistics { note(line) } }
   }

@@ -22,6 +22,7 @@ final class RunOutput: Sendable {
 
   private let turns: TextTurns?
   private let place: Int
+  private let explains: Bool
   private let tokenizer: Tokenizer
   private let trace: TraceFile?
   private let generation: Int
@@ -30,16 +31,17 @@ final class RunOutput: Sendable {
   /// - Parameters:
   ///   - turns: where the text is written as it comes; nil for nowhere.
   ///   - place: which of the texts that are written there this is, from 0.
+  ///   - explains: whether the reasons of each step are written to standard error.
   ///   - markup: how accepted drafts are marked; nil for not at all.
   ///   - trace: where steps are written to.
   ///   - generation: number of the sample or turn, for the trace.
   init(
-    turns: TextTurns?, place: Int = 0, tokenizer: Tokenizer, markup: DraftMarkup? = nil,
-    trace: TraceFile? = nil,
-    generation: Int = 0
+    turns: TextTurns?, place: Int = 0, explains: Bool = false, tokenizer: Tokenizer,
+    markup: DraftMarkup? = nil, trace: TraceFile? = nil, generation: Int = 0
   ) {
     self.turns = turns
     self.place = place
+    self.explains = explains
     self.tokenizer = tokenizer
     self.trace = trace
     self.generation = generation
@@ -61,6 +63,10 @@ final class RunOutput: Sendable {
         $0.transcript.counts.append(step)
         $0.markup?.append(step)
       }
+      if explains {
+        let number = transcript.counts.decodeSteps
+        for line in DraftExplanation.lines(step, number: number) { note(line) }
+      }
       try trace?.append(step, generation: generation)
     case .text(let piece):
       try write(
@@ -72,7 +78,7 @@ final class RunOutput: Sendable {
     case .finish(let summary):
       state.withLock { $0.summary = summary }
       try closeMarks()
-    case .prompt: break
+    case .prompt, .warning: break
     }
   }
 

@@ -1,5 +1,4 @@
 import Foretoken
-import Foundation
 
 /// A finished generation, for machines and for people.
 struct RunResult {
@@ -33,54 +32,20 @@ struct RunResult {
     if listsLogProbabilities, let entries = transcript.logProbabilities {
       object["logprobs"] = .array(entries.map(logProbabilities))
     }
+    if !summary.warnings.isEmpty {
+      object["warnings"] = .array(
+        summary.warnings.map {
+          [
+            "drafter": .string($0.drafter), "stage": .string($0.stage.rawValue),
+            "reason": .string($0.reason),
+          ]
+        })
+    }
     if let candidates = summary.candidates {
       object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
     }
     if let remark = summary.finishReason.note { object["note"] = .string(remark) }
     return object
-  }
-
-  private static func candidate(_ candidate: GenerationCandidate) -> JSONObject {
-    var object = JSONObject([
-      ("text", .string(candidate.text)),
-      ("tokens", .array(candidate.tokens.map { .integer(Int($0)) })),
-      ("score", .number(candidate.score)),
-      ("logprob", .number(candidate.logProbability)),
-      ("finish_reason", .string(candidate.finishReason.name)),
-    ])
-    if let group = candidate.group { object["group"] = .integer(group) }
-    if let range = candidate.passageRange {
-      object["passage_range"] = .array([.integer(range.lowerBound), .integer(range.upperBound)])
-    }
-    return object
-  }
-
-  /// Where the answer stands in the passage, and how probable it is; nil if there is no passage.
-  var passageLine: String? {
-    guard let best = summary.candidates?.first, let range = best.passageRange else { return nil }
-    return "characters \(range.lowerBound) to \(range.upperBound) of the passage, "
-      + "probability \(readableShare(best.logProbability))"
-  }
-
-  private func readableShare(_ logProbability: Double) -> String {
-    let percent = exp(logProbability) * 100
-    return percent < 0.01 ? "below 0.01%" : "\(readableRatio(percent))%"
-  }
-
-  /// The texts that a search found, each under a title.
-  var candidateLines: [String] {
-    let candidates = summary.candidates ?? []
-    var lines: [String] = []
-    for (index, candidate) in candidates.enumerated() {
-      let group = candidate.group.map { ", group \($0 + 1)" } ?? ""
-      let score = readableRatio(candidate.score)
-      let sum = readableRatio(candidate.logProbability)
-      lines.append(
-        "--- text \(index + 1) of \(candidates.count)\(group), score \(score), "
-          + "log-probability \(sum)")
-      lines.append(candidate.text)
-    }
-    return lines
   }
 
   /// The lines of `--stats`.

@@ -39,7 +39,7 @@ extension GenerationOptions {
 
 /// A number with two digits after the point, for tokens per forward pass and ratios.
 func readableRatio(_ value: Double?) -> String {
-  guard let value else { return "–" }
+  guard let value, value.isFinite, abs(value) < 1e15 else { return "–" }
   let hundredths = Int((value * 100).rounded())
   let rest = abs(hundredths) % 100
   return "\(hundredths < 0 ? "-" : "")\(abs(hundredths) / 100).\(rest < 10 ? "0" : "")\(rest)"

@@ -22,21 +22,23 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How drafts are made: auto, none or a method of 'foretoken methods'.", valueName: "method"),
+      "How drafts are made: auto (all drafters that apply, planned together), none or a method of "
+        + "'foretoken methods'.", valueName: "method"),
     completion: .list(MethodRegistry.availableValues(of: "--speculate")))
   var speculate = SpeculationMethod.auto
 
   @Option(
     help: ArgumentHelp(
-      "A text that the output will resemble, such as the one to be edited, for --speculate input. "
-        + "(default: the prompt's last message)", valueName: "path"),
+      "A text that the output will resemble, such as the one to be edited: what --speculate input "
+        + "drafts from, and auto beside others. (default: the prompt's last message)",
+      valueName: "path"),
     completion: .file())
   var prediction: String?
 
   @Option(
     help: ArgumentHelp(
-      "Keep what --speculate recycling learns in this file: read if it is there, written at the end. "
-        + "(default: none)",
+      "Keep what --speculate recycling learns, alone or within auto, in this file: read if it is "
+        + "there, written at the end. (default: none)",
       valueName: "path"),
     completion: .file())
   var draftMemory: String?
@@ -98,8 +100,10 @@ struct GenerationArguments: ParsableArguments {
   }
 
   func validate() throws {
-    if prediction != nil, speculate != "input" {
-      throw ValidationError("--prediction is what --speculate input drafts from; add that option")
+    if prediction != nil, speculate != "input", speculate != .auto {
+      throw ValidationError(
+        "--prediction is what --speculate input and auto draft from, and --speculate is "
+          + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
     do {

@@ -20,7 +20,7 @@ struct ModelArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A smaller model of the same vocabulary that drafts, for --speculate draft-model. "
+      "A smaller model of the same vocabulary that drafts, for --speculate draft-model and auto. "
         + "(default: none)", valueName: "model"),
     completion: .custom(ModelCompletion.candidates))
   var draft: String?

@@ -9,13 +9,15 @@ public enum GenerationEvent: Sendable, Equatable {
   case step(StepTrace)
   /// Text that is final.
   case text(TextPiece)
+  /// Something went wrong that does not end the generation, and does not change its text.
+  case warning(GenerationWarning)
   /// The generation is over. Always the last event.
   case finish(GenerationSummary)
 }
 
 extension GenerationEvent: Codable {
   private enum TypeKey: String, CodingKey { case type }
-  private enum Kind: String, Codable { case prompt, step, text, finish }
+  private enum Kind: String, Codable { case prompt, step, text, warning, finish }
 
   /// Reads the JSON form.
   public init(from decoder: any Decoder) throws {
@@ -23,6 +25,7 @@ extension GenerationEvent: Codable {
     case .prompt: self = .prompt(try PromptProgress(from: decoder))
     case .step: self = .step(try StepTrace(from: decoder))
     case .text: self = .text(try TextPiece(from: decoder))
+    case .warning: self = .warning(try GenerationWarning(from: decoder))
     case .finish: self = .finish(try GenerationSummary(from: decoder))
     }
   }
@@ -39,6 +42,9 @@ extension GenerationEvent: Codable {
       try value.encode(to: encoder)
     case .text(let value):
       try container.encode(Kind.text, forKey: .type)
+      try value.encode(to: encoder)
+    case .warning(let value):
+      try container.encode(Kind.warning, forKey: .type)
       try value.encode(to: encoder)
     case .finish(let value):
       try container.encode(Kind.finish, forKey: .type)

@@ -106,6 +106,8 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
   public var guarantee: MethodGuarantee
   /// The key of the noise, whether given or drawn. The same seed gives the same tokens again.
   public var seed: UInt64
+  /// What went wrong without ending the generation.
+  public var warnings: [GenerationWarning] = []
   /// What a method that compares several texts found, best first; nil for the other methods.
   public var candidates: [GenerationCandidate]?
 
@@ -134,6 +136,6 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
     case acceptedTokens = "accepted_tokens"
     case prefillMilliseconds = "prefill_ms"
     case decodeMilliseconds = "decode_ms"
-    case method, guarantee, seed, candidates
+    case method, guarantee, seed, warnings, candidates
   }
 }

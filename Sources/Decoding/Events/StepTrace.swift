@@ -13,6 +13,8 @@ public struct StepTrace: Sendable, Equatable, Codable {
   public var draftProbabilities: [Float] = []
   /// Which drafter proposed each node: an index into `drafters`.
   public var draftOrigins: [UInt8] = []
+  /// All drafters that proposed each node, where there are several: bit i for `drafters[i]`.
+  public var draftProposers: [UInt32]?
   /// Names of the drafters that took part.
   public var drafters: [String] = []
   /// Drafted nodes that were accepted, root first.
@@ -23,6 +25,8 @@ public struct StepTrace: Sendable, Equatable, Codable {
   public let outcome: StepOutcome
   /// What the step cost.
   public let costs: StepCosts
+  /// Why it drafted what it drafted; nil where nobody asked.
+  public var plan: StepPlan?
 
   /// A trace; the drafted tree is empty unless it is set.
   public init(position: Int, emitted: [Int32], outcome: StepOutcome, costs: StepCosts) {
@@ -33,28 +37,32 @@ public struct StepTrace: Sendable, Equatable, Codable {
   }
 
   /// The trace of a verified step.
-  /// - Parameter drafter: who made the tree; nil where nothing can be drafted.
+  /// - Parameter drafters: who made the tree; empty where nothing can be drafted.
   init(
-    position: Int, tree: TokenTree, drafter: String?, verification: Verification, costs: StepCosts
+    position: Int, tree: TokenTree, drafters: [String], verification: Verification,
+    plan: StepPlan? = nil, costs: StepCosts
   ) {
     self.init(
       position: position, emitted: verification.emitted, outcome: verification.outcome,
       costs: costs)
+    self.plan = plan
     guard !tree.isEmpty else { return }
     draftTokens = tree.tokens
     draftParents = tree.parents
     draftProbabilities = tree.probabilities
     draftOrigins = tree.origins
-    drafters = drafter.map { [$0] } ?? []
+    self.drafters = drafters
+    if drafters.count > 1 { draftProposers = tree.proposers }
     accepted = verification.accepted
   }
 
   private enum CodingKeys: String, CodingKey {
-    case position, drafters, accepted, emitted, outcome, costs
+    case position, drafters, accepted, emitted, outcome, costs, plan
     case draftTokens = "draft_tokens"
     case draftParents = "draft_parents"
     case draftProbabilities = "draft_probabilities"
     case draftOrigins = "draft_origins"
+    case draftProposers = "draft_proposers"
   }
 }
 

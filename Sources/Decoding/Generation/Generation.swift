@@ -32,6 +32,7 @@ final class Generation: GenerationProcess {
   private var decodeStart: ContinuousClock.Instant?
   private(set) var summary: GenerationSummary
   private(set) var isFinished = false
+  private var isReported = false
 
   /// Checks everything that can be checked before the first forward pass, and drops from the
   /// conversation what the prompt does not share.
@@ -61,18 +62,19 @@ final class Generation: GenerationProcess {
     self.conversation = conversation
     self.prompt = prompt
     self.options = options
-    let setup = DrafterSetup(
+    var setup = DrafterSetup(
       options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
       modelMemory: memory, conversationMemory: conversation.drafterMemory,
       samplesMemory: conversation.samplesMemory, draftModel: draftModel)
     let constraint = try options.constraintTracker(in: memory, setup, promptCount: prompt.count)
+    setup.constraint = constraint
     alignment = options.alignedSample(
       constraint, prompt: prompt, in: conversation.samplesMemory)
     processor = try LogitsProcessor(
       options: sampling, vocabularyCount: vocabularyCount, seed: seed, constraint: constraint,
       alignment: alignment)
     speculation = try options.speculation(
-      setup, constraint: constraint, promptCount: prompt.count, sampling: sampling, seed: seed,
+      setup, promptCount: prompt.count, sampling: sampling, seed: seed,
       planning: planning,
       engine: engine)
     verifier = speculation?.verifier ?? CoupledVerifier()
@@ -109,11 +111,26 @@ final class Generation: GenerationProcess {
   func end(_ reason: FinishReason) -> [GenerationEvent] {
     events.removeAll(keepingCapacity: true)
     if !isFinished { finish(reason) }
+    report()
     return events
   }
 
-  /// Lets the drafter keep what it learnt. Call it once, after the last event.
-  func close() throws { try speculation?.end() }
+  /// Adds what the drafters have to say; at the end they keep what they learnt, and the summary is
+  /// complete.
+  private func report() {
+    let isLast = isFinished && !isReported
+    if isLast { speculation?.end() }
+    for warning in speculation?.takeWarnings() ?? [] {
+      summary.warnings.append(warning)
+      events.append(.warning(warning))
+    }
+    guard isLast else { return }
+    isReported = true
+    events.append(.finish(summary))
+  }
+
+  /// What drafters learnt is kept already.
+  func close() {}
 
   // MARK: Before a pass
 
@@ -151,11 +168,11 @@ final class Generation: GenerationProcess {
   ///
   /// - Parameter load: who shares the pass. Where that is others too, `speculation` may have
   ///   candidates, of which the forest's planner keeps some.
-  func draft(_ load: PassLoad) throws {
+  func draft(_ load: PassLoad) {
     if isDrafted { return }
     isDrafted = true
     let began = clock.now
-    try speculation?.draft(history, room: draftRoom, load: load)
+    speculation?.draft(history, room: draftRoom, load: load)
     draftDuration = began.duration(to: clock.now)
   }
 
@@ -201,6 +218,7 @@ final class Generation: GenerationProcess {
       let accepted = try settleStep(share, draftDuration: draftDuration)
       try conversation.commit(accepted, of: history)
     }
+    report()
     return events
   }
 
@@ -239,8 +257,8 @@ final class Generation: GenerationProcess {
     events.append(
       .step(
         StepTrace(
-          position: history.count, tree: tree, drafter: speculation?.drafter.name,
-          verification: verification,
+          position: history.count, tree: tree, drafters: speculation?.drafterNames ?? [],
+          verification: verification, plan: speculation?.plan,
           costs: StepCosts(
             forwardRows: rows, draftMicroseconds: Self.microseconds(draftDuration),
             forwardMicroseconds: Self.microseconds(share.duration),
@@ -248,7 +266,7 @@ final class Generation: GenerationProcess {
     summary.draftedTokens += tree.count
     summary.acceptedTokens += verification.accepted.count
     let taken = take(verification.emitted, entries)
-    try speculation?.observe(
+    speculation?.observe(
       verification, emitted: Array(verification.emitted.prefix(taken)), share: share,
       history: history)
     return verification.accepted.prefix(taken)
@@ -304,7 +322,6 @@ final class Generation: GenerationProcess {
     if let decodeStart {
       summary.decodeMilliseconds = decodeStart.duration(to: clock.now) / .milliseconds(1)
     }
-    events.append(.finish(summary))
   }
 
   private static func microseconds(_ duration: Duration) -> Int { Int(duration / .microseconds(1)) }

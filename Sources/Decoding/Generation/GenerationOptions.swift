@@ -13,7 +13,7 @@ public struct SpeculationMethod: RawRepresentable, Sendable, Hashable, Codable,
   /// The method of this name; the name is checked when a generation starts.
   public init(stringLiteral value: String) { rawValue = value }
 
-  /// The fastest of the available methods; plain decoding where none is available or pays.
+  /// All drafters that apply, planned together; plain decoding where none of them pays.
   public static let auto = SpeculationMethod(rawValue: "auto")
   /// No speculation: one token per forward pass.
   public static let none = SpeculationMethod(rawValue: "none")
@@ -84,6 +84,8 @@ public struct GenerationOptions: Sendable, Equatable {
   public var constraint: Constraint?
   /// How samples under the constraint are distributed.
   public var alignment = AlignmentMethod.none
+  /// Whether the traces of steps say why they drafted what they drafted (`StepTrace.plan`).
+  public var explainsDrafts = false
 
   /// Greedy text of up to 512 tokens, unless asked otherwise.
   public init(
@@ -123,7 +125,6 @@ public struct GenerationOptions: Sendable, Equatable {
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
-    if speculation == .auto { return MethodRegistry.plain }
     return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
   }
 

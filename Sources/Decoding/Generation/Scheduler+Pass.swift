@@ -70,17 +70,14 @@ extension Scheduler {
     return rows
   }
 
-  /// Drafts for everyone for whom there is room; who fails is over.
+  /// Drafts for everyone for whom there is room.
   ///
   /// - Returns: those who had no room.
   private func draft(_ decoders: inout [Member], _ load: PassLoad) -> [ScheduledProcess] {
     var room = ForwardEngine.maximumRows - load.promptRows
     var taken: [Member] = []
     for (index, member) in decoders.enumerated() {
-      do { try member.generation.draft(load) } catch {
-        member.process.fail(error)
-        continue
-      }
+      member.generation.draft(load)
       room -= member.generation.fixedRows
       guard room >= 0 else {
         let left = decoders[index...].map(\.process)

@@ -25,6 +25,15 @@ public enum MethodRegistry {
       "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
       + "--speculate draft-model \"Write a sorting function\"")
 
+  /// All drafters that apply, planned together. Not a system of the catalogue: the project's own.
+  public static let auto = Method(
+    number: nil, name: "Ensemble drafting", card: "auto", area: .drafters, paper: nil,
+    summary:
+      "All drafters that apply propose together; what is worth its measured cost is run.",
+    guarantee: .bitwise, status: .available,
+    selector: MethodSelector(option: "--speculate", values: ["auto"]),
+    example: "foretoken run --speculate auto --explain \"Count from 1 to 30.\"")
+
   /// Several beginnings of the text are followed. Not a system of the catalogue: what Diverse Beam
   /// Search builds on.
   public static let beamSearch = Method(
@@ -38,8 +47,8 @@ public enum MethodRegistry {
   /// The systems in order of their numbers, 1 to 49.
   public static let systems: [Method] = systems1to25 + systems26to49
 
-  /// Plain decoding, the draft model, beam search and all systems.
-  public static var all: [Method] { [plain, draftModel, beamSearch] + systems }
+  /// Ensemble drafting, plain decoding, the draft model, beam search and all systems.
+  public static var all: [Method] { [auto, plain, draftModel, beamSearch] + systems }
 
   /// The method with this card id; nil if there is none.
   public static func method(card: String) -> Method? { all.first { $0.card == card } }
@@ -69,7 +78,7 @@ public enum MethodRegistry {
 
   /// Values of `option` that can be given now.
   public static func availableValues(of option: String) -> [String] {
-    let ownValues = option == "--speculate" ? ["auto"] : option == "--decode" ? ["plain"] : []
+    let ownValues = option == "--decode" ? ["plain"] : []
     return ownValues
       + all.filter { $0.status == .available && $0.selector?.option == option }
       .flatMap { $0.selector?.values ?? [] }

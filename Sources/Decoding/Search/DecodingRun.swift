@@ -236,7 +236,7 @@ final class DecodingRun {
 
   /// Ends a step: its trace comes before the text that it gave.
   func endStep(position: Int) {
-    guard stepRows > 0 else { return }
+    guard stepRows > 0 || !stepTokens.isEmpty else { return }
     let all = Int(stepStart.duration(to: clock.now) / .microseconds(1))
     let forward = Int(stepForward / .microseconds(1))
     let isStopped = stepTokens.last.map(stops.contains) ?? false

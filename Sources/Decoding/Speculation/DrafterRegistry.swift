@@ -35,6 +35,7 @@ public enum DrafterRegistry {
   /// The drafter of this name; nil if there is none.
   public static func kind(_ name: String) -> DrafterKind? {
     switch name {
+    case "auto": .auto
     case "draft-model":
       DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
         try DraftModelDrafter($0)

@@ -2,6 +2,8 @@ import Compute
 import Transformers
 
 /// The speculative part of one generation: drafter, planner and what is drafted in this step.
+///
+/// A drafter that throws is dropped: the generation goes on without it, with the same text.
 final class Speculation {
   let drafter: any Drafter
   let verifier: any Verifier
@@ -13,7 +15,9 @@ final class Speculation {
   private let mostNodes: Int
   private let clock = ContinuousClock()
   private var hasBegun = false
+  private var isDropped = false
   private var draftMicroseconds = 0.0
+  private var warnings: [GenerationWarning] = []
   private(set) var tree = TokenTree()
   /// Where the pass is shared: for each drafted node the probability that it and all above it are
   /// accepted, the largest first. Empty for nodes that have to be run as they are.
@@ -37,38 +41,49 @@ final class Speculation {
   /// what it could run (`candidates`).
   ///
   /// - Parameter room: most nodes of a path, as context and remaining tokens allow.
-  func draft(_ history: TokenHistory, room: Int, load: PassLoad) throws {
+  func draft(_ history: TokenHistory, room: Int, load: PassLoad) {
     tree.removeAll()
     candidates.removeAll(keepingCapacity: true)
     draftMicroseconds = 0
+    guard !isDropped else { return }
     var context = context(history)
     context.remaining = room + 1
     context.load = load
-    if !hasBegun {
-      hasBegun = true
-      try drafter.begin(context)
-    }
+    begin(context)
     let limit = DraftBudget(nodes: mostNodes, depth: min(room, mostNodes))
     let budget = planner.budget(for: drafter, context: context, limit: limit)
-    guard !budget.isEmpty else {
-      try constraint?.appendCertain(&tree, history, limit: limit)
-      return
-    }
+    guard !budget.isEmpty else { return addCertain(history, limit) }
     let began = clock.now
-    try drafter.propose(budget, context: context, into: &tree)
+    attempt(.propose) { try drafter.propose(budget, context: context, into: &tree) }
+    guard !isDropped else { return tree.removeAll() }
+    if !(drafter is EnsembleDrafter) { tree.cut(to: budget) }
     draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
-    cut(to: budget)
-    try constraint?.prune(&tree, history)
-    try constraint?.extend(&tree, history, limit: limit)
-    cut(to: budget)
+    // The members of an ensemble are filtered one by one.
+    if !(drafter is EnsembleDrafter) { constrain(history, budget) }
     if verifier.needsDistributions && tree.isDrawn { return }
     if load.sequences > 1, let sharing {
       sharing.offer(tree, values: &candidates)
     } else {
       planner.prune(&tree)
-      // What is certain is cheaper as a row of this pass than as a pass of its own.
-      try constraint?.appendCertain(&tree, history, limit: limit)
+      addCertain(history, limit)
     }
+  }
+
+  /// Drops what the constraint forbids, and adds what it leaves no choice about. An error of the
+  /// constraint is the verifier's to report.
+  private func constrain(_ history: TokenHistory, _ budget: DraftBudget) {
+    guard let constraint else { return }
+    do {
+      try constraint.prune(&tree, history)
+      try constraint.extend(&tree, history, limit: budget)
+    } catch {
+      tree.removeAll()
+    }
+  }
+
+  /// What is certain is cheaper as a row of this pass than as a pass of its own.
+  private func addCertain(_ history: TokenHistory, _ limit: DraftBudget) {
+    try? constraint?.appendCertain(&tree, history, limit: limit)
   }
 
   /// The planner, if it lets the forest's planner decide how many of its nodes a shared pass runs.
@@ -77,24 +92,55 @@ final class Speculation {
   /// Keeps the best `count` of the candidates.
   func keep(_ count: Int) { sharing?.keep(count, of: &tree) }
 
+  private func begin(_ context: DraftContext) {
+    guard !hasBegun else { return }
+    hasBegun = true
+    attempt(.begin) { try drafter.begin(context) }
+  }
+
+  /// Lets the drafter do something; drops it if it throws.
+  private func attempt(_ stage: GenerationWarning.Stage, _ action: () throws -> Void) {
+    guard !isDropped else { return }
+    do {
+      try action()
+    } catch {
+      isDropped = true
+      warnings.append(
+        GenerationWarning(drafter: drafter.name, stage: stage, reason: "\(error)"))
+    }
+    if let ensemble = drafter as? EnsembleDrafter { warnings += ensemble.takeFailures() }
+  }
+
+  /// What went wrong since the last call.
+  func takeWarnings() -> [GenerationWarning] {
+    defer { warnings.removeAll() }
+    return warnings
+  }
+
+  /// Names of the drafters that the origins of the tree's nodes mean.
+  var drafterNames: [String] { (drafter as? EnsembleDrafter)?.memberNames ?? [drafter.name] }
+
+  /// Why this step drafts what it drafts; nil if nobody asked.
+  var plan: StepPlan? { isDropped ? nil : planner.plan }
+
   /// Hands a finished step to drafter and planner.
   func observe(
     _ verification: Verification, emitted: [Int32], share: PassShare, history: TokenHistory
-  ) throws {
+  ) {
+    guard !isDropped else { return }
     let position = history.count - emitted.count
     let context = context(history)
     let isPrompt = !hasBegun
-    if isPrompt {
-      hasBegun = true
-      try drafter.begin(context)
-    }
+    begin(context)
     let began = clock.now
-    try drafter.observe(
-      DraftObservation(
-        position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
-        logits: share.logits, taps: share.taps), context: context)
+    attempt(.observe) {
+      try drafter.observe(
+        DraftObservation(
+          position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
+          logits: share.logits, taps: share.taps), context: context)
+    }
     // The pass of the prompt was not the planner's.
-    if isPrompt { return }
+    if isPrompt || isDropped { return }
     planner.observe(
       PlannedStep(
         position: position, tree: tree, accepted: verification.accepted, emitted: emitted,
@@ -104,16 +150,8 @@ final class Speculation {
   }
 
   /// Tells the drafter that the generation is over.
-  func end() throws {
-    if hasBegun { try drafter.end() }
-  }
-
-  /// A drafter that overdraws its budget loses what is too much, deepest and latest first.
-  private func cut(to budget: DraftBudget) {
-    guard tree.count > budget.nodes || tree.depth > budget.depth else { return }
-    let fitting = tree.depths.filter { Int($0) < budget.depth }.count
-    let values = tree.depths.map { -Float($0) }
-    tree.keep(min(fitting, budget.nodes), by: values)
+  func end() {
+    if hasBegun { attempt(.end) { try drafter.end() } }
   }
 
   private func context(_ history: TokenHistory) -> DraftContext {
@@ -130,33 +168,44 @@ extension GenerationOptions {
   /// The speculation that these options ask for; nil for plain decoding.
   ///
   /// - Parameters:
-  ///   - constraint: what drafts are filtered by, and completed.
   ///   - sampling: the options' own, as the generation uses them.
   ///   - seed: key of the noise.
   ///   - planning: what planners of the model keep.
   ///   - engine: the target's, whose passes are measured if the planner is on.
   /// - Throws: what making the drafter, or measuring, throws.
   func speculation(
-    _ setup: DrafterSetup, constraint: ConstraintTracker?, promptCount: Int,
-    sampling: SamplingOptions, seed: UInt64,
-    planning: PlanningMemory, engine: ForwardEngine
+    _ setup: DrafterSetup, promptCount: Int,
+    sampling: SamplingOptions, seed: UInt64, planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
     let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
     guard decoding == .plain, let kind else { return nil }
     let drafter = try kind.make(setup)
-    let chosen: any Planner
-    switch planner {
-    case .off: chosen = FixedPlanner()
-    case .on:
-      chosen = MeasuredPlanner(
-        costs: try planning.costs(of: engine), record: planning.record(kind.name))
-    }
+    let chosen = try makePlanner(drafter, record: kind.name, planning, engine)
+    chosen.explains = explainsDrafts
     let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : kind.defaultNodes)
     return Speculation(
       drafter: drafter,
       verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
       planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed,
-      constraint: constraint)
+      constraint: setup.constraint)
+  }
+}
+
+extension GenerationOptions {
+  /// The planner of a drafter that is known by this name.
+  private func makePlanner(
+    _ drafter: any Drafter, record name: String, _ planning: PlanningMemory,
+    _ engine: ForwardEngine
+  ) throws -> any Planner {
+    guard planner == .on else { return FixedPlanner() }
+    let costs = try planning.costs(of: engine)
+    guard let ensemble = drafter as? EnsembleDrafter else {
+      return MeasuredPlanner(costs: costs, record: planning.record(name))
+    }
+    let planner = EnsemblePlanner(
+      ensemble, costs: costs, record: planning.ensemble, memberRecord: planning.record)
+    ensemble.planner = planner
+    return planner
   }
 }
 

@@ -27,6 +27,8 @@ public struct TokenTree: Sendable, Equatable {
   public private(set) var ranks: [Int32] = []
   /// Which drafter proposed each node first: an index into the drafters of the step.
   public private(set) var origins: [UInt8] = []
+  /// All drafters that proposed each node: bit i for origin i (modulo 32).
+  public private(set) var proposers: [UInt32] = []
 
   private var firstChildren: [Int32] = []  // per node, -1 for none; likewise below
   private var nextSiblings: [Int32] = []
@@ -52,6 +54,7 @@ public struct TokenTree: Sendable, Equatable {
     depths.removeAll(keepingCapacity: true)
     ranks.removeAll(keepingCapacity: true)
     origins.removeAll(keepingCapacity: true)
+    proposers.removeAll(keepingCapacity: true)
     firstChildren.removeAll(keepingCapacity: true)
     nextSiblings.removeAll(keepingCapacity: true)
     firstRoot = -1
@@ -67,18 +70,22 @@ public struct TokenTree: Sendable, Equatable {
   ///   - probability: of the token given its parent, as far as the drafter can tell; brought into
   ///     0...1, and 0 if it is not a number. A node that is there already keeps the larger one.
   ///   - origin: index of the drafter.
+  ///   - proposers: the drafters that propose it, as bits; nil for `origin` alone.
   /// - Returns: the node.
   /// - Complexity: O(siblings), and O(nodes) where an earlier node's probability grows.
   @discardableResult
   public mutating func append(
-    _ token: Int32, below parent: Int, probability: Float = 1, origin: UInt8 = 0
+    _ token: Int32, below parent: Int, probability: Float = 1, origin: UInt8 = 0,
+    proposers bits: UInt32? = nil
   ) -> Int {
+    let bits = bits ?? 1 << UInt32(origin & 31)
     let probability = probability > 0 ? min(probability, 1) : 0
     var last: Int32 = -1
     var next = firstChild(of: parent)
     while next >= 0 {
       if tokens[Int(next)] == token {
         raise(Int(next), to: probability)
+        proposers[Int(next)] |= bits
         return Int(next)
       }
       last = next
@@ -92,6 +99,7 @@ public struct TokenTree: Sendable, Equatable {
     depths.append(parent < 0 ? 0 : depths[parent] + 1)
     ranks.append(last < 0 ? 0 : ranks[Int(last)] + 1)
     origins.append(origin)
+    proposers.append(bits)
     firstChildren.append(-1)
     nextSiblings.append(-1)
     if last >= 0 {
@@ -129,7 +137,8 @@ public struct TokenTree: Sendable, Equatable {
       places.append(
         append(
           other.tokens[node], below: above, probability: other.probabilities[node],
-          origin: origin ?? other.origins[node]))
+          origin: origin ?? other.origins[node],
+          proposers: origin == nil ? other.proposers[node] : nil))
     }
   }
 
@@ -232,7 +241,8 @@ public struct TokenTree: Sendable, Equatable {
       guard parent < 0 || places[parent] >= 0 else { continue }
       places[node] = append(
         old.tokens[node], below: parent < 0 ? Self.root : places[parent],
-        probability: old.probabilities[node], origin: old.origins[node])
+        probability: old.probabilities[node], origin: old.origins[node],
+        proposers: old.proposers[node])
     }
     for (node, kept) in old.draws where node < 0 || places[Int(node)] >= 0 {
       var kept = kept
@@ -250,7 +260,7 @@ public struct TokenTree: Sendable, Equatable {
     }
     let counts = [
       parents.count, probabilities.count, pathProbabilities.count, depths.count, ranks.count,
-      origins.count, firstChildren.count, nextSiblings.count,
+      origins.count, proposers.count, firstChildren.count, nextSiblings.count,
     ]
     try require(counts.allSatisfy { $0 == count }, "every array has one entry for each node")
     var siblings: [Int32: [Int32]] = [:]

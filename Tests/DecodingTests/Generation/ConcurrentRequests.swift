@@ -37,7 +37,8 @@ struct ToyRequest: Sendable {
       random.number(0...1) == 0
       ? random.letters(random.number(1...150), letters)
       : (0..<random.number(2...120)).map { cycle[$0 % cycle.count] }
-    switch random.number(0...7) {
+    switch random.number(0...8) {
+    case 8: options.speculation = .auto
     case 0: options.speculation = "copy"
     case 1: options.speculation = "recycling"
     case 2: options.speculation = "stand"

@@ -58,7 +58,8 @@ extension RealModelTests {
       "1, 2, 3, 4, 5, 6, 7,", addSpecial: true, parseSpecial: false)
     let found = try await Collected(
       model.generate(
-        tokens: tokens, options: .init(maxTokens: 12, logProbabilities: 3, prefillChunk: 8)))
+        tokens: tokens,
+        options: .init(maxTokens: 12, logProbabilities: 3, speculation: .none, prefillChunk: 8)))
     let summary = try #require(found.summary)
     let chunks = (tokens.count + 7) / 8
     #expect(found.progress.map(\.processed) == (1...chunks).map { min($0 * 8, tokens.count) })

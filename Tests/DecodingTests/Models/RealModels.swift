@@ -29,6 +29,7 @@ struct Collected {
   var pieces: [TextPiece] = []
   var steps: [StepTrace] = []
   var progress: [PromptProgress] = []
+  var warnings: [GenerationWarning] = []
 
   init(_ events: AsyncThrowingStream<GenerationEvent, any Error>) async throws {
     for try await event in events {
@@ -39,6 +40,7 @@ struct Collected {
         text += piece.text
         tokens += piece.tokens
         pieces.append(piece)
+      case .warning(let value): warnings.append(value)
       case .finish(let value):
         #expect(summary == nil)
         summary = value

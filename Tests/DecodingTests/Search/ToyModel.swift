@@ -19,10 +19,16 @@ final class ToyModel: Sendable {
   ///   - letters: at most 26.
   ///   - sharpness: how much the likeliest token stands out.
   ///   - endBias: weight of the end token's row, below 1 to make texts longer.
-  init(letters: Int = 4, seed: UInt64 = 1, sharpness: Float = 6, endBias: Float = 1) throws {
+  ///   - hasSpace: makes the last letter a space.
+  init(
+    letters: Int = 4, seed: UInt64 = 1, sharpness: Float = 6, endBias: Float = 1,
+    hasSpace: Bool = false
+  ) throws {
     self.letters = letters
     folder = try TemporaryFolder()
-    let names = (0..<letters).map { String(Character(Unicode.Scalar(UInt8(97 + $0)))) }
+    var names = (0..<letters).map { String(Character(Unicode.Scalar(UInt8(97 + $0)))) }
+    // The space of the byte-level alphabet.
+    if hasSpace { names[letters - 1] = "\u{120}" }
     var definition = TokenizerDefinition(
       model: "gpt2", tokens: try StringTable(names + ["<end>"]), preTokenizer: "gpt-2")
     definition.merges = try StringTable([])
@@ -32,6 +38,11 @@ final class ToyModel: Sendable {
     try Self.write(
       to: folder.path("toy.gguf"), vocabulary: letters + 1, seed: seed, sharpness: sharpness,
       endBias: endBias)
+  }
+
+  /// The token of a letter, or of the space.
+  func token(_ letter: Character) -> Int32 {
+    letter == " " ? Int32(letters - 1) : Int32(letter.asciiValue ?? 97) - 97
   }
 
   /// An engine of its own: any number of them give the same bits.

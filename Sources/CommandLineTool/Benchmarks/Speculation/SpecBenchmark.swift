@@ -151,7 +151,7 @@ struct SpecBenchmark: Sendable {
         run.decodeMilliseconds += summary.decodeMilliseconds
         run.drafted += summary.draftedTokens
         run.accepted += summary.acceptedTokens
-      case .prompt: break
+      case .prompt, .warning: break
       }
     }
     try Task.checkCancellation()

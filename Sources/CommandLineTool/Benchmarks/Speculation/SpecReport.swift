@@ -192,6 +192,7 @@ struct SpecReport {
       }
       lines += [stream.styled(title, .bold)] + table.lines(for: stream) + [""]
     }
+    lines += comparisonLines(for: stream)
     for (model, cost) in costs.sorted(by: { $0.key < $1.key }) {
       lines.append("cost of a pass, \(model): \(Self.text(cost))")
     }
@@ -231,6 +232,7 @@ struct SpecReport {
             )
           })),
       "rows": .array(rows.map(\.json)),
+      "comparisons": comparisonJSON,
       "skipped": .array(
         skipped.map { ["prompt": .string($0.prompt), "reason": .string($0.reason)] }),
     ]

@@ -127,7 +127,7 @@ final class DrafterRecord {
   /// Nodes for each level of a proposal.
   var width = 1.0
   /// Microseconds of learning from a step: of every step, and for each row beside the root.
-  var learning = (step: 0.0, row: 0.0)
+  var learning = LearningTime()
   var probes = ProbeAllowance()
 }
 
@@ -180,6 +180,8 @@ final class PlanningMemory {
   private let store: CostCurveStore?
   private var costs: CostModel?
   private var records: [String: DrafterRecord] = [:]
+  /// What is known of the ensemble of `--speculate auto`.
+  let ensemble = EnsembleRecord()
 
   /// - Parameter store: where the curve is kept between processes; nil to measure it each time.
   init(store: CostCurveStore? = nil) { self.store = store }

@@ -17,25 +17,23 @@
 ///
 /// Deterministic: time enters through `observe` only. A decision takes microseconds.
 final class MeasuredPlanner: SharingPlanner {
-  /// Gain, as a share of the step's tokens, below which drafting is not worth its risk.
-  private static let margin = 0.02
   /// Steps that a drafter's catching-up may be paid back in: these, and one for every four tokens
   /// written so far, since a text that has lasted will last.
   private static let horizon = (least: 4.0, perToken: 0.25)
   /// Proposals after which a drafter's time is known; the first ones fill its caches.
   private static let trials = 8
   private static let mostWalks = 16
-  private static let memory = 48.0
 
+  var explains = false
+  private(set) var plan: StepPlan?
   /// Tokens that the step is expected to give: 1 and the acceptances of the nodes that are run.
   private(set) var expectedTokens = 1.0
 
   let costs: CostModel
   private let record: DrafterRecord
-  private var acceptance = AcceptanceTable(memory: memory)
+  private var acceptance = AcceptanceTable(memory: StepEconomy.memory)
   private var walks: [ShadowWalk] = []
-  private var tokens = 0.0  // faded sums over the recent steps
-  private var microseconds = 0.0
+  private var economy = StepEconomy()
   private var recentGain = 0.0
   private var step = Step()
   // Scratch.
@@ -81,13 +79,28 @@ final class MeasuredPlanner: SharingPlanner {
   ) -> DraftBudget {
     step = Step(position: context.position, load: context.load)
     expectedTokens = 1
+    plan = nil
     guard !limit.isEmpty else { return limit }
     let runsModel = drafter.requirements.runsModel
     let budget =
       runsModel || context.needsDistributions
       ? sizedBudget(drafter, context, limit, runsModel: runsModel) : freeBudget(limit)
     step.wasAsked = !budget.isEmpty
+    if explains {
+      let note = step.isProbe ? "asked to look again" : step.wasAsked ? nil : "does not pay now"
+      var member = StepPlan.Member(drafter: drafter.name, wasAsked: step.wasAsked, note: note)
+      member.levels = runsModel && step.wasAsked ? budget.depth : nil
+      plan = StepPlan(plainMicroseconds: cost(0), members: [member])
+    }
     return budget
+  }
+
+  private func explain(_ chosen: StepEconomy.Choice, proposed: Int) {
+    guard var plan, !plan.members.isEmpty else { return }
+    plan.members[0].proposed = proposed
+    plan.members[0].kept = chosen.count
+    plan.decide(chosen, sums: sums, prices: prices)
+    self.plan = plan
   }
 
   /// Proposals that cost next to nothing are always made, others if they lead to something.
@@ -114,10 +127,11 @@ final class MeasuredPlanner: SharingPlanner {
     let once = isInvestment ? 0 : price.catchUp
     loadPrices(most, width: width) { once * ($0 > 0 ? 1 : 0) + price.level * Double($0) }
     loadLevels(most, prior: runsModel ? 0.8 : 0.5)
-    var (count, gain, rate) = choose()
+    let chosen = economy.choose(sums: sums, prices: prices, sequences: step.load.sequences)
+    var count = chosen.count
     if isInvestment {
       let left = Double(context.remaining) / (1 + sums[count])
-      if gain * min(payback(context), left) < rate * price.catchUp { count = 0 }
+      if chosen.gain * min(payback(context), left) < chosen.rate * price.catchUp { count = 0 }
     }
     step.price = price
     if count == 0 {
@@ -135,7 +149,7 @@ final class MeasuredPlanner: SharingPlanner {
       nodes: context.needsDistributions ? min(nodes, limit.nodes) : limit.nodes, depth: count)
     if runsModel, !step.isProbe {
       let perNode = price.level + (cost(count) - cost(0)) / Double(count)
-      budget.leastPathProbability = Float(min(rate * perNode, 0.9))
+      budget.leastPathProbability = Float(min(chosen.rate * perNode, 0.9))
     }
     return budget
   }
@@ -179,7 +193,7 @@ final class MeasuredPlanner: SharingPlanner {
       path *= 0.85
       sum += path
     }
-    return max(choose().count, 1)
+    return max(economy.choose(sums: sums, prices: prices, sequences: step.load.sequences).count, 1)
   }
 
   // MARK: Choosing
@@ -193,27 +207,6 @@ final class MeasuredPlanner: SharingPlanner {
     }
   }
 
-  /// The best number of nodes by `sums` and `prices`, what it gains over none in tokens, and the
-  /// rate that time was valued at, in tokens per microsecond.
-  private func choose() -> (count: Int, gain: Double, rate: Double) {
-    // Every other sequence of the pass gives at least one token too.
-    let sequences = Double(step.load.sequences)
-    let plain = sequences / prices[0]
-    var reachable = plain
-    for count in sums.indices {
-      reachable = max(reachable, (sequences + sums[count]) / prices[count])
-    }
-    let recent = microseconds > 0 ? sequences * tokens / microseconds : plain
-    let rate = min(max(recent, plain), reachable)
-    var best = (count: 0, gain: 0.0)
-    for count in sums.indices {
-      let gain = sums[count] - rate * (prices[count] - prices[0])
-      if gain > best.gain { best = (count, gain) }
-    }
-    return best.gain > Self.margin * (1 + sums[best.count])
-      ? (best.count, best.gain, rate) : (0, 0, rate)
-  }
-
   // MARK: After the proposal
 
   func prune(_ tree: inout TokenTree) {
@@ -224,10 +217,11 @@ final class MeasuredPlanner: SharingPlanner {
     sums.append(0)
     for node in order { sums.append(sums[sums.count - 1] + Double(values[node])) }
     loadPrices(tree.count) { _ in 0 }
-    let (count, gain, _) = choose()
-    recordGain(gain)
-    expectedTokens = 1 + sums[count]
-    if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
+    let chosen = economy.choose(sums: sums, prices: prices, sequences: step.load.sequences)
+    recordGain(chosen.gain)
+    expectedTokens = 1 + sums[chosen.count]
+    if explains { explain(chosen, proposed: tree.count) }
+    if chosen.count == 0 { tree.removeAll() } else { tree.keep(chosen.count, by: values) }
   }
 
   func offer(_ tree: TokenTree, values: inout [Float]) {
@@ -246,7 +240,9 @@ final class MeasuredPlanner: SharingPlanner {
     if count == 0 { tree.removeAll() } else { tree.keep(count, by: values) }
   }
 
-  private func recordGain(_ gain: Double) { recentGain += (gain - recentGain) / Self.memory }
+  private func recordGain(_ gain: Double) {
+    recentGain += (gain - recentGain) / StepEconomy.memory
+  }
 
   /// Sets `values` to the probability that each node's whole path is accepted, and `order` to the
   /// nodes from the best on; nodes of equal value keep their order, so that parents come first.
@@ -285,12 +281,11 @@ final class MeasuredPlanner: SharingPlanner {
     record.probes.passStep(microseconds: planned.forwardMicroseconds / sequences)
     let tree = step.proposed ?? planned.tree
     if step.wasAsked { learnPrice(planned.draftMicroseconds, depth: tree.depth) }
-    learnLearning(planned.learningMicroseconds, nodes: nodes)
+    record.learning.observe(planned.learningMicroseconds, nodes: nodes)
     follow(planned.emitted, tree)
-    let keeping = 1 - 1 / Self.memory
-    tokens = tokens * keeping + Double(planned.emitted.count)
-    microseconds =
-      microseconds * keeping + cost(nodes) / sequences + proposalPrice(depth: tree.depth)
+    economy.observe(
+      tokens: planned.emitted.count,
+      microseconds: cost(nodes) / sequences + proposalPrice(depth: tree.depth))
     step = Step()
   }
 
@@ -302,33 +297,8 @@ final class MeasuredPlanner: SharingPlanner {
   }
 
   private func learnPrice(_ measured: Double, depth: Int) {
-    guard measured > 0 else { return }
-    record.proposals += 1
-    if step.isCharged { record.probes.payTime(measured) }
-    if let price = step.price, price.level > 0, depth > 0 {
-      let expected = price.catchUp + price.level * Double(depth)
-      let ratio = min(max(measured / expected, 0.5), 2)
-      record.priceRatio = min(max(record.priceRatio * (1 + 0.1 * (ratio - 1)), 0.05), 20)
-      let level = measured / Double(depth)
-      record.proposalMicroseconds = Self.fade(record.proposalMicroseconds, level)
-    } else {
-      record.proposalMicroseconds = Self.fade(record.proposalMicroseconds, measured)
-    }
-  }
-
-  private func learnLearning(_ measured: Double, nodes: Int) {
-    if nodes == 0 {
-      record.learning.step = Self.fade(record.learning.step, measured)
-    } else {
-      let row = max(measured - record.learning.step, 0) / Double(nodes)
-      record.learning.row = Self.fade(record.learning.row, row)
-    }
-  }
-
-  /// A moving average that an interruption by the system does not throw off, at its beginning neither.
-  private static func fade(_ value: Double?, _ measured: Double) -> Double {
-    guard let value, value > 0 else { return measured }
-    return value + (min(measured, 4 * value) - value) / (measured < value / 2 ? 2 : 16)
+    if step.isCharged, measured > 0 { record.probes.payTime(measured) }
+    record.learnPrice(measured, expected: step.price, depth: depth)
   }
 
   /// Judges what was proposed, now and earlier, by the tokens that came out.

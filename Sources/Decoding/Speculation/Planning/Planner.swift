@@ -19,6 +19,22 @@ public protocol Planner: AnyObject {
 
   /// Learns from a step.
   func observe(_ step: PlannedStep)
+
+  /// Whether the reasons of each step are kept in `plan`.
+  var explains: Bool { get set }
+
+  /// Why the step under way drafts what it drafts; nil where nobody asked, or nothing was decided.
+  var plan: StepPlan? { get }
+}
+
+extension Planner {
+  /// Nothing to explain.
+  public var explains: Bool {
+    get { false }
+    set {}
+  }
+  /// Nothing to explain.
+  public var plan: StepPlan? { nil }
 }
 
 /// A step as the planner sees it.
