@@ -86,6 +86,7 @@ struct RuleCompiler {
       return try appendRepetition(
         part, least: least, most: most, from: source, to: &nfa, inlinesAll: inlinesAll)
     case .rule(let rule): return try appendRule(rule, from: source, to: &nfa, inlinesAll)
+    case .automaton(let automaton): return try nfa.append(automaton, from: source)
     case .intersection(let left, let right):
       return try nfa.append(
         regular(left).combined(
@@ -164,7 +165,7 @@ extension RuleExpression {
   /// Calls `body` with each mention of a rule.
   func forEachRule(_ body: (Int) -> Void) {
     switch self {
-    case .bytes, .scalars: break
+    case .bytes, .scalars, .automaton: break
     case .rule(let rule): body(rule)
     case .sequence(let parts), .choice(let parts): for part in parts { part.forEachRule(body) }
     case .repetition(let part, _, _): part.forEachRule(body)
@@ -181,33 +182,36 @@ extension NFA {
   fileprivate mutating func unrollRecursion(of rule: Int32, start: Int32, final: Int32) {
     let label = Self.firstRule + rule
     guard edges.contains(where: { $0.label == label }) else { return }
-    unrollLeft(label, start: start, final: final)
-    unrollRight(label, start: start, final: final)
+    let first = firstCalls(label, start: start)
+    // Looked for before the first calls become loops, which go on after the rule's end.
+    let last = calls(label, of: 0..<Int32(count)).filter { call in
+      isEnd(call.target, final: final) && !first.contains { $0.edge == call.edge }
+    }
+    for call in first {
+      remove(edge: call.edge, of: call.state)
+      addEdge(final, Self.emptyMove, call.target)
+    }
+    for call in last {
+      remove(edge: call.edge, of: call.state)
+      addEdge(call.state, Self.emptyMove, start)
+    }
   }
 
-  private mutating func unrollLeft(_ label: Int32, start: Int32, final: Int32) {
-    let first = reach([start])
-    // States that are also reached after something may not lose their call.
+  private typealias SelfCall = (state: Int32, edge: Int, target: Int32)
+
+  private func calls(_ label: Int32, of states: some Sequence<Int32>) -> [SelfCall] {
+    var found: [SelfCall] = []
+    for state in states {
+      forEachEdge(state) { if $1.label == label { found.append((state, $0, $1.target)) } }
+    }
+    return found
+  }
+
+  /// Calls at the very beginning of the rule. States that are also reached after something may not
+  /// lose theirs.
+  private func firstCalls(_ label: Int32, start: Int32) -> [SelfCall] {
     let later = reach(edges.filter { $0.label != Self.emptyMove }.map(\.target))
-    for state in first where !later.contains(state) {
-      var found: [(Int, Int32)] = []
-      forEachEdge(state) { if $1.label == label { found.append(($0, $1.target)) } }
-      for (edge, target) in found {
-        remove(edge: edge, of: state)
-        addEdge(final, Self.emptyMove, target)
-      }
-    }
-  }
-
-  private mutating func unrollRight(_ label: Int32, start: Int32, final: Int32) {
-    for state in 0..<Int32(count) {
-      var found: [(Int, Int32)] = []
-      forEachEdge(state) { if $1.label == label { found.append(($0, $1.target)) } }
-      for (edge, target) in found where isEnd(target, final: final) {
-        remove(edge: edge, of: state)
-        addEdge(state, Self.emptyMove, start)
-      }
-    }
+    return calls(label, of: reach([start]).subtracting(later).sorted())
   }
 
   /// True if nothing but the rule's end can follow.

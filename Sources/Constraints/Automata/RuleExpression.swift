@@ -13,6 +13,8 @@ indirect enum RuleExpression: Sendable {
   case repetition(RuleExpression, least: Int, most: Int?)
   /// What the rule of this index stands for.
   case rule(Int)
+  /// What an automaton without calls accepts.
+  case automaton(Automaton)
   /// The texts that are in both. Both must be regular.
   case intersection(RuleExpression, RuleExpression)
   /// The texts of the first that are not in the second. Both must be regular.

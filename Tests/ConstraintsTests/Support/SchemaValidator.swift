@@ -70,8 +70,8 @@ struct SchemaValidator {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts.allSatisfy { UInt8($0) != nil }
       case "date-time":
-        return try Date.ISO8601FormatStyle(includingFractionalSeconds: text.contains(".")).parse(
-          text) <= .distantFuture
+        let time = #"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"#
+        return try matches(#"^\d{4}-\d{2}-\d{2}"# + time, text) && isDate(String(text.prefix(10)))
       default: return true
       }
     default: return true

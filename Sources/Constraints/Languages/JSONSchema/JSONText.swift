@@ -83,7 +83,7 @@ enum JSONText {
       .repetition(encoded(part), least: least, most: most)
     case .intersection(let left, let right): .intersection(encoded(left), encoded(right))
     case .difference(let left, let right): .difference(encoded(left), encoded(right))
-    case .rule: body
+    case .rule, .automaton: body
     }
   }
 

@@ -21,17 +21,18 @@ enum NumberRanges {
   /// Whole numbers that `divisor` divides, by their remainder digit by digit.
   ///
   /// - Parameter divisor: 1 to `mostRemainders`.
-  static func multiples(of divisor: Int, _ rules: inout GrammarRules) -> RuleExpression {
-    let states = (0..<divisor).map { rules.add("remainder \($0) of \(divisor)") }
+  static func multiples(of divisor: Int) -> RuleExpression {
+    var automaton = Automaton()
     for remainder in 0..<divisor {
-      var ways: [RuleExpression] = remainder == 0 ? [.empty] : []
+      var state = Automaton.State(isAccepting: remainder == 0)
       for digit in 0..<10 {
-        ways.append(
-          .sequence([.text("\(digit)"), .rule(states[(remainder * 10 + digit) % divisor])]))
+        let byte = 0x30 + UInt8(digit)
+        let target = Int32((remainder * 10 + digit) % divisor)
+        state.bytes.append(.init(low: byte, high: byte, target: target))
       }
-      rules.bodies[states[remainder]] = .choice(ways)
+      automaton.states.append(state)
     }
-    return .rule(states[0])
+    return .automaton(automaton)
   }
 
   // MARK: Digits

@@ -27,7 +27,7 @@ extension SchemaTranslator {
           + "\(Self.mostRemainders) for integers", "multipleOf")
     }
     if whole == 1 { return range }
-    let multiples = NumberRanges.multiples(of: whole, &rules)
+    let multiples = NumberRanges.multiples(of: whole)
     return .intersection(range, .sequence([.optional(.text("-")), multiples]))
   }
 
