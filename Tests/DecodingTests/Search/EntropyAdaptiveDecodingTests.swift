@@ -191,9 +191,9 @@ extension ToyModel {
         var options = Self.options(.init(threshold: threshold, leastStretch: 3))
         options.ignoresEndOfText = true
         let found = try await Collected(generator.generate([token, 1], options: options))
-        share += (found.summary?.figures?["large_share"] ?? 0) / 10
+        share += found.summary?.figures?["large_share"] ?? 0
       }
-      shares.append(share)
+      shares.append(share / 10)
     }
     #expect(shares == shares.sorted(by: >))
     #expect(shares.first == 1 && shares.last == 0)
