@@ -130,6 +130,8 @@ final class SuperposedDecoding: DecodingStrategy {
   private func finish(_ run: DecodingRun) throws {
     let ranked = drafts.ranked
     let scores = try rescore(ranked, run)
+    // The length of drafts is a setting; only a shorter limit of the run has a reason of its own.
+    let full = length < run.tokensLeft ? FinishReason.length : run.limitReason
     cache.release()
     run.finish(
       candidates: ranked.enumerated().map { index, draft in
@@ -137,7 +139,7 @@ final class SuperposedDecoding: DecodingStrategy {
         return FoundText(
           tokens: draft.tokens, score: draft.score,
           logProbability: entries.reduce(0) { $0 + Double($1.chosen.logProbability) },
-          reason: draft.end.map { .stopToken($0) } ?? stopString(draft, run) ?? run.limitReason,
+          reason: draft.end.map { .stopToken($0) } ?? stopString(draft, run) ?? full,
           logProbabilities: run.options.logProbabilities == nil
             ? [] : Array(entries.prefix(draft.tokens.count)))
       }, listing: options.drafts)
