@@ -1,7 +1,8 @@
 /// What the nodes of an ensemble's proposal are worth.
 struct NodeValues {
-  /// Siblings together are not believed more than this.
-  private static let mostOfSiblings: Float = 0.98
+  /// Siblings exclude each other: together they are not believed more than this. Not less than 1,
+  /// which would take its share from every node of a long chain that is nearly certain.
+  private static let mostOfSiblings: Float = 1
 
   /// What the best of each node's proposers is worth by its own table, given the parent.
   private(set) var own: [Float] = []
