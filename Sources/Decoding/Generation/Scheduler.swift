@@ -13,8 +13,8 @@ import Transformers
 ///
 /// Not Sendable: it belongs to the engine's thread.
 final class Scheduler {
-  /// Most rows of prompts in a pass in which others decode: a pass of so many rows takes a few times
-  /// as long as one without, and most of the speed of a longer prefill is there.
+  /// Most rows of prompts in a pass in which others decode. A pass of 32 rows takes four to seven times
+  /// as long as one of a single row (`bench model`): that much a long prompt may slow others down.
   let mixedPromptRows = 32
 
   let engine: ForwardEngine
