@@ -7,7 +7,8 @@ struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
-    ["race"],
+    ["bench", "concurrency"], ["race"], ["train"], ["train", "ngrams"],
+    ["train", "adadec-threshold"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -45,7 +46,8 @@ struct UsageTests {
     ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
     ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],
     ["run", "x", "--kv", "f8"], ["run", "x", "--threads", "0"], ["run", "x", "--context", "0"],
-    ["run", "x", "--prediction", "draft.txt"], ["run", "x", "--draft-memory", "table"],
+    ["run", "x", "--speculate", "copy", "--prediction", "draft.txt"],
+    ["run", "x", "--speculate", "copy", "--draft-memory", "table"],
     ["run", "x", "--speculate", "no-such-method"], ["run", "x", "--decode", "no-such-method"],
     ["run", "x", "--stop", ""], ["run", "x", "--logit-bias", "five"], ["run", "x", "--seed", "-1"],
     ["run", "x", "--prefill-chunk", "0"], ["run", "x", "--raw", "--system", "y"],
@@ -92,7 +94,22 @@ struct UsageTests {
     ["bench", "code"], ["bench", "code", "--humaneval", "--data", "x.jsonl"],
     ["bench", "code", "--humaneval", "--limit", "0"],
     ["bench", "code", "--humaneval", "--skip", "-1"],
-    ["models", "extra"],
+    ["run", "x", "--n", "3", "--temperature", "1", "--concurrency", "0"],
+    ["bench", "concurrency", "--sequences", "1,0"], ["bench", "concurrency", "--tokens", "0"],
+    ["bench", "concurrency", "--speculate", "copy,no-such-method"],
+    ["models", "extra"], ["run", "x", "--trials", "3"],
+    ["run", "x", "--decode", "cautious", "--trials", "0"],
+    ["run", "x", "--decode", "cautious", "--switch-entropy", "1"],
+    ["run", "x", "--decode", "entropy-adaptive", "--switch-window", "0"],
+    ["run", "x", "--decode", "adadec", "--temperature", "1"],
+    ["run", "x", "--decode", "adadec", "--pause-entropy", "1", "--pause-threshold", "f"],
+    ["run", "x", "--decode", "superposed", "--drafts", "0"],
+    ["run", "x", "--decode", "superposed", "--n", "2"],
+    ["run", "x", "--decode", "superposed", "--ngram-weight", "0.5"],
+    ["run", "x", "--decode", "cautious", "--speculate", "copy"], ["train", "ngrams"],
+    ["train", "ngrams", "f", "-o", "g", "--source", "", "--licence", "own"],
+    ["train", "adadec-threshold"], ["train", "adadec-threshold", "--data", "f"],
+    ["train", "adadec-threshold", "--humaneval", "--limit", "0"],
   ]
 
   @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)

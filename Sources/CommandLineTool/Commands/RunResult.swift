@@ -41,6 +41,10 @@ struct RunResult {
           ]
         })
     }
+    if let figures = summary.figures {
+      object["figures"] = .object(
+        JSONObject(figures.sorted { $0.key < $1.key }.map { ($0.key, rounded($0.value)) }))
+    }
     if let candidates = summary.candidates {
       object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
     }
@@ -74,7 +78,14 @@ struct RunResult {
         + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",
-    ]
+    ] + figureLines
+  }
+
+  /// The method's own figures.
+  private var figureLines: [String] {
+    (summary.figures ?? [:]).sorted { $0.key < $1.key }.map { name, value in
+      name.replacing("_", with: " ").padded(to: 24) + readableRatio(value)
+    }
   }
 
   private var loadMilliseconds: Double { model.loadTime / .milliseconds(1) }

@@ -92,6 +92,7 @@ struct GenerationArguments: ParsableArguments {
   var prefillChunk = 256
 
   @OptionGroup(title: "Search") var search: SearchArguments
+  @OptionGroup(title: "Adaptive search") var adaptive: AdaptiveSearchArguments
 
   /// The library's options.
   ///
@@ -105,6 +106,7 @@ struct GenerationArguments: ParsableArguments {
       draftMemory: draftMemory, verification: verify, tree: tree, draftDepth: draftDepth,
       maximumDraft: maxDraft, planner: planner, decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
+    adaptive.apply(to: &options.search)
     return options
   }
 
@@ -121,6 +123,7 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
+    try adaptive.check(with: decode)
     var options = options()
     // What has to fit the drafter is checked where the drafter is known.
     (options.tree, options.verification) = (nil, nil)
@@ -128,8 +131,8 @@ struct GenerationArguments: ParsableArguments {
     guard speculate == .none else { return }
     if maxDraft != nil || draftDepth != nil {
       throw ValidationError(
-        "\(maxDraft == nil ? "--draft-depth" : "--max-draft") limits drafts, and --speculate none makes none; drop one of them"
-      )
+        "\(maxDraft == nil ? "--draft-depth" : "--max-draft") limits drafts, and --speculate none "
+          + "makes none; drop one of them")
     }
     if planner == .off {
       throw ValidationError(

@@ -31,6 +31,8 @@ public struct DecodingMethod: RawRepresentable, Sendable, Hashable, Codable,
 
   /// One token after another, each chosen as `SamplingOptions` say.
   public static let plain = DecodingMethod(rawValue: "plain")
+  /// Several texts in one pass: Superposed Decoding.
+  public static let superposed = DecodingMethod(rawValue: "superposed")
 
   /// True if the method compares several texts and lists them
   /// (`GenerationSummary.candidates`).

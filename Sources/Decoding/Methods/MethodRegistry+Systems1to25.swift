@@ -21,9 +21,9 @@ extension MethodRegistry {
       summary:
         "Writes several drafts in one pass by feeding the model a weighted mix of their latest "
         + "token embeddings.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["superposed"]),
-      example: "foretoken run --decode superposed --drafts 3 \"Dear Sir or Madam,\""),
+      example: "foretoken run --raw --decode superposed --drafts 3 \"Dear Sir or Madam,\""),
     Method(
       number: 3, name: "Aggressive Decoding", card: "aggressive-decoding",
       area: .sequenceToSequence,
@@ -145,9 +145,9 @@ extension MethodRegistry {
         arxiv: "2507.03038"),
       summary: "Where the model is unsure it tries several clauses and keeps the one it finds most "
         + "probable.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["cautious"]),
-      example: "foretoken run --decode cautious \"What is 17 * 24?\""),
+      example: "foretoken run --decode cautious --temperature 0.8 \"What is 17 * 24?\""),
     Method(
       number: 14, name: "M2R2", card: "m2r2", area: .learning,
       paper: Paper(
@@ -180,10 +180,10 @@ extension MethodRegistry {
       summary:
         "A small and a large model take turns; the large one writes where the running entropy is "
         + "high.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["entropy-adaptive"]),
-      example: "foretoken run --decode entropy-adaptive --small qwen2.5-coder-0.5b --model "
-        + "qwen2.5-coder-1.5b \"Write a parser\""),
+      example: "foretoken run --decode entropy-adaptive --model qwen2.5-coder-1.5b --draft "
+        + "qwen2.5-coder-0.5b \"Write a parser\""),
     Method(
       number: 17, name: "Hidden Transfer", card: "hidden-transfer", area: .heads,
       paper: Paper(
