@@ -131,8 +131,8 @@ struct GenerationArguments: ParsableArguments {
     guard speculate == .none else { return }
     if maxDraft != nil || draftDepth != nil {
       throw ValidationError(
-        "\(maxDraft == nil ? "--draft-depth" : "--max-draft") limits drafts, and --speculate none makes none; drop one of them"
-      )
+        "\(maxDraft == nil ? "--draft-depth" : "--max-draft") limits drafts, and --speculate none "
+          + "makes none; drop one of them")
     }
     if planner == .off {
       throw ValidationError(

@@ -121,4 +121,16 @@ struct SpecCell: Sendable, Codable {
   var runs: [SpecRun] = []
   /// Why the prompt was left out; nil if it was not.
   var skipped: String?
+
+  /// Takes a run; one of a variant that has run before is added to it.
+  mutating func add(_ run: SpecRun) {
+    guard let known = runs.firstIndex(where: { $0.variant == run.variant }) else {
+      return runs.append(run)
+    }
+    runs[known].tokens += run.tokens
+    runs[known].decodeMilliseconds += run.decodeMilliseconds
+    runs[known].drafted += run.drafted
+    runs[known].accepted += run.accepted
+    runs[known].steps += run.steps
+  }
 }
