@@ -27,6 +27,8 @@ struct ForetokenCommand: AsyncParsableCommand {
         name: "Model", subcommands: [PullCommand.self, ModelsCommand.self, InspectCommand.self]),
       CommandGroup(
         name: "Tool",
-        subcommands: [TokenizeCommand.self, MethodsCommand.self, BenchCommand.self]),
+        subcommands: [
+          TokenizeCommand.self, MethodsCommand.self, BenchCommand.self, TrainCommand.self,
+        ]),
     ])
 }

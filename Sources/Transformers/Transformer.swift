@@ -40,6 +40,9 @@ public final class Transformer: Sendable {
     try progress(1)
   }
 
+  /// Bytes of the file that the model was loaded from: tells models and their formats apart.
+  public var fileBytes: Int { weights.file.file.count }
+
   /// Bytes of packed weights that one plain decoding step reads.
   public var weightBytes: Int { weights.bytes }
 

@@ -98,6 +98,36 @@ struct BenchSpecCommandTests {
     #expect(again.output == resumed.output)
   }
 
+  @Test("every tree runs with every verifier that is valid for it")
+  func trees() async throws {
+    let bench = try Bench()
+    let path = try await DefaultModel.url().path(percentEncoded: false)
+    let outcome = try await ForetokenProcess([
+      "bench", "spec", "--suite", "trees", "--data", bench.data.path, "--draft", path,
+      "--budgets", "3", "--lengths", "", "--temperatures", "0,1", "--max-tokens", "6",
+      "--state", bench.state, "--html", bench.html, "--json",
+    ]).finish()
+    #expect(outcome.status == 0, "\(outcome.error)")
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: outcome.output) as? [String: Any])
+    #expect(result["mismatches"] as? Int == 0)
+    let rows = (result["rows"] as? [[String: Any]] ?? []).filter {
+      $0["category"] as? String == "all"
+    }
+    let names = rows.map { row in
+      let tree = row["tree"] as? [String: Any]
+      return "\(row["temperature"] ?? "") \(tree?["shape"] ?? "") \(tree?["verification"] ?? "")"
+    }
+    #expect(Set(names).count == rows.count)
+    #expect(names.count { $0.hasPrefix("0 ") } == 7)
+    #expect(names.count { $0.hasPrefix("1 ") } == 15)
+    #expect(names.contains("1 static spectr") && names.contains("1 rsd-s recursive"))
+    #expect(rows.allSatisfy { ($0["nodes_per_forward"] as? Double ?? 0) > 1 })
+    #expect(rows.allSatisfy { ($0["tokens_per_forward"] as? Double ?? 0) > 1 })
+    let parser = XMLParser(data: try Data(contentsOf: URL(filePath: bench.html)))
+    #expect(parser.parse(), "line \(parser.lineNumber)")
+  }
+
   @Test("a state of other settings is refused")
   func otherSettings() async throws {
     let bench = try Bench()

@@ -94,6 +94,23 @@ struct DraftOptionsTests {
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["steps.jsonl"])
   }
 
+  @Test("--explain says why each step drafted what it did, and the trace has it too")
+  func explanations() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/steps.jsonl"
+    let arguments = ["run", "--raw", Self.repetition, "--max-tokens", "24", "--ignore-eos"]
+    let plain = try await run(arguments + ["--speculate", "none"])
+    let explained = try await run(arguments + ["--explain", "--trace", path])
+    #expect(explained.status == 0 && explained.output == plain.output)
+    #expect(explained.error.contains("step 1 at token"))
+    #expect(explained.error.contains("copy         asked"))
+    #expect(explained.error.contains("instead  "))
+    let steps = try lines(path).dropFirst()
+    #expect(steps.allSatisfy { ($0["plan"] as? [String: Any])?["chosen"] != nil })
+    let drafted = steps.first { !(($0["draft_tokens"] as? [Int]) ?? []).isEmpty }
+    #expect((drafted?["drafters"] as? [String])?.contains("recycling") ?? true)
+  }
+
   @Test("an interrupted run leaves the trace of its steps, and replaces the old file only then")
   func interruptedTrace() async throws {
     _ = try await DefaultModel.url()

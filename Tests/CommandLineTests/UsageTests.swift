@@ -7,7 +7,8 @@ struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
-    ["bench", "constraints"], ["race"],
+    ["bench", "concurrency"], ["bench", "constraints"], ["race"], ["train"], ["train", "ngrams"],
+    ["train", "adadec-threshold"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -45,7 +46,8 @@ struct UsageTests {
     ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
     ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],
     ["run", "x", "--kv", "f8"], ["run", "x", "--threads", "0"], ["run", "x", "--context", "0"],
-    ["run", "x", "--prediction", "draft.txt"], ["run", "x", "--draft-memory", "table"],
+    ["run", "x", "--speculate", "copy", "--prediction", "draft.txt"],
+    ["run", "x", "--speculate", "copy", "--draft-memory", "table"],
     ["run", "x", "--speculate", "no-such-method"], ["run", "x", "--decode", "no-such-method"],
     ["run", "x", "--stop", ""], ["run", "x", "--logit-bias", "five"], ["run", "x", "--seed", "-1"],
     ["run", "x", "--prefill-chunk", "0"], ["run", "x", "--raw", "--system", "y"],
@@ -55,6 +57,10 @@ struct UsageTests {
     ["run", "x", "--max-draft", "100000"], ["run", "x", "--planner", "maybe"],
     ["run", "x", "--speculate", "none", "--max-draft", "4"],
     ["run", "x", "--speculate", "none", "--planner", "off"],
+    ["run", "x", "--tree", "oak"], ["run", "x", "--tree", "dyspec"],
+    ["run", "x", "--draft-depth", "0"], ["run", "x", "--speculate", "copy", "--tree", "rsd-s"],
+    ["run", "x", "--speculate", "copy", "--verify", "spectr", "--temperature", "1"],
+    ["run", "x", "--speculate", "draft-model", "--tree", "rsd-s", "--verify", "spectr"],
     ["run", "x", "--json", "--show-drafts"], ["run", "x", "--n", "0"], ["run", "x", "--n", "2"],
     ["run", "x", "--n", "3", "--best-of", "2", "--temperature", "1"],
     ["chat", "--verify", "greedy", "--temperature", "0.8"],
@@ -70,6 +76,9 @@ struct UsageTests {
     ["bench", "spec", "--humaneval", "--temperatures", "warm"],
     ["bench", "spec", "--humaneval", "--limit", "0"],
     ["bench", "spec", "--humaneval", "--verify", "greedy", "--temperatures", "0,1"],
+    ["bench", "spec", "--humaneval", "--suite", "trees"],
+    ["bench", "spec", "--humaneval", "--suite", "trees", "--draft", "x", "--methods", "copy"],
+    ["bench", "spec", "--humaneval", "--suite", "trees", "--draft", "x", "--budgets", "many"],
     ["methods", "no-such-method"], ["methods", "--area", "nowhere"], ["inspect", "--frobnicate"],
     ["tokenize", "--decode", "hello"], ["bench", "model", "--repeats", "0"],
     ["bench", "kernels", "--threads", "1000"], ["bench", "kernels", "--shapes", "3"],
@@ -89,7 +98,22 @@ struct UsageTests {
     ["bench", "code"], ["bench", "code", "--humaneval", "--data", "x.jsonl"],
     ["bench", "code", "--humaneval", "--limit", "0"],
     ["bench", "code", "--humaneval", "--skip", "-1"],
-    ["models", "extra"],
+    ["run", "x", "--n", "3", "--temperature", "1", "--concurrency", "0"],
+    ["bench", "concurrency", "--sequences", "1,0"], ["bench", "concurrency", "--tokens", "0"],
+    ["bench", "concurrency", "--speculate", "copy,no-such-method"],
+    ["models", "extra"], ["run", "x", "--trials", "3"],
+    ["run", "x", "--decode", "cautious", "--trials", "0"],
+    ["run", "x", "--decode", "cautious", "--switch-entropy", "1"],
+    ["run", "x", "--decode", "entropy-adaptive", "--switch-window", "0"],
+    ["run", "x", "--decode", "adadec", "--temperature", "1"],
+    ["run", "x", "--decode", "adadec", "--pause-entropy", "1", "--pause-threshold", "f"],
+    ["run", "x", "--decode", "superposed", "--drafts", "0"],
+    ["run", "x", "--decode", "superposed", "--n", "2"],
+    ["run", "x", "--decode", "superposed", "--ngram-weight", "0.5"],
+    ["run", "x", "--decode", "cautious", "--speculate", "copy"], ["train", "ngrams"],
+    ["train", "ngrams", "f", "-o", "g", "--source", "", "--licence", "own"],
+    ["train", "adadec-threshold"], ["train", "adadec-threshold", "--data", "f"],
+    ["train", "adadec-threshold", "--humaneval", "--limit", "0"],
   ]
 
   @Test("a mistake in the command line exits with 2 and says what is wrong", arguments: mistakes)
@@ -121,6 +145,13 @@ struct UsageTests {
     let verify = try await ForetokenProcess.run(
       "run", "x", "--verify", "greedy", "--temperature", "0.8")
     #expect(verify.error.contains("--verify coupled or rejection"))
+    let tree = try await ForetokenProcess.run(
+      "run", "x", "--speculate", "draft-model", "--tree", "rsd-s", "--verify", "spectr")
+    #expect(tree.error.contains("expected --verify recursive, or coupled, with that tree"))
+    #expect(tree.error.contains("--tree chain or static with that verifier"))
+    let drafter = try await ForetokenProcess.run(
+      "run", "x", "--speculate", "copy", "--tree", "dyspec")
+    #expect(drafter.error.contains("--speculate draft-model with --draft MODEL"))
     let samples = try await ForetokenProcess.run("run", "x", "--n", "2")
     #expect(samples.error.contains("give --temperature"))
     let drafts = try await ForetokenProcess.run(

@@ -59,7 +59,8 @@ struct RaceCommand: AsyncParsableCommand {
         throw ValidationError("--between: \(error)")
       }
     }
-    try generation.check(with: sampling)
+    try generation.check(
+      with: sampling, methods: [methods.first, methods.second].filter { $0 != "none" })
   }
 
   func run() async throws {
@@ -123,6 +124,7 @@ struct RaceCommand: AsyncParsableCommand {
       // What is said about drafts is not about plain decoding.
       options.draftMemory = nil
       options.maximumDraft = nil
+      (options.tree, options.draftDepth, options.verification) = (nil, nil, nil)
       options.planner = .on
     } else {
       options.prediction = try generation.predictionText()

@@ -67,6 +67,10 @@ struct RunCommand: AsyncParsableCommand {
     try generation.check(with: sampling)
     try constraints.check(generation.options(sampling: sampling.options))
     try samples.check(with: sampling, decode: generation.decode)
+    if generation.decode == .superposed, samples.count > 1 {
+      throw ValidationError(
+        "--decode superposed lists all its texts; say how many with --drafts instead of --n")
+    }
   }
 
   func run() async throws {
@@ -170,7 +174,9 @@ struct RunCommand: AsyncParsableCommand {
   private var runs: Int { samples.runs(of: generation.decode) }
 
   /// True if the texts that a search found are listed, each under a title.
-  private var listsTexts: Bool { generation.decode.listsCandidates && samples.count > 1 }
+  private var listsTexts: Bool {
+    generation.decode.listsCandidates && (samples.count > 1 || generation.decode == .superposed)
+  }
 
   /// A seed of 32 bits, as generations draw them.
   private static func drawnSeed() -> UInt64 { UInt64(UInt32.random(in: 0...UInt32.max)) }

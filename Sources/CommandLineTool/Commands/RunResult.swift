@@ -21,7 +21,7 @@ struct RunResult {
       ("forwards", .integer(summary.forwards)),
       ("drafted", .integer(summary.draftedTokens)),
       ("accepted", .integer(summary.acceptedTokens)),
-      ("tokens_per_forward", transcript.counts.tokensPerForward.map(rounded) ?? .null),
+      ("tokens_per_forward", tokensPerForward.map(rounded) ?? .null),
       ("verification", .string(options.verificationName)),
       ("method", .string(summary.method)),
       ("guarantee", .string(summary.guarantee.rawValue)),
@@ -41,11 +41,23 @@ struct RunResult {
           ]
         })
     }
+    if let figures = summary.figures {
+      object["figures"] = .object(
+        JSONObject(figures.sorted { $0.key < $1.key }.map { ($0.key, rounded($0.value)) }))
+    }
     if let candidates = summary.candidates {
       object["candidates"] = .array(candidates.map { .object(Self.candidate($0)) })
     }
     if let remark = summary.finishReason.note { object["note"] = .string(remark) }
     return object
+  }
+
+  /// Tokens that a forward pass gave on average. A step of a search may have several passes, so there
+  /// all passes count, the prompt's included.
+  private var tokensPerForward: Double? {
+    guard options.decoding != .plain else { return transcript.counts.tokensPerForward }
+    return summary.forwards > 0
+      ? Double(summary.generatedTokens) / Double(summary.forwards) : nil
   }
 
   /// The lines of `--stats`.
@@ -71,10 +83,17 @@ struct RunResult {
     let drafted = "\(summary.draftedTokens)".padded(to: 10, alignment: .right)
     return speeds + [
       "drafts  \(drafted)   \(summary.acceptedTokens) accepted, "
-        + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
+        + "\(readableRatio(tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",
-    ]
+    ] + figureLines
+  }
+
+  /// The method's own figures.
+  private var figureLines: [String] {
+    (summary.figures ?? [:]).sorted { $0.key < $1.key }.map { name, value in
+      name.replacing("_", with: " ").padded(to: 24) + readableRatio(value)
+    }
   }
 
   private var loadMilliseconds: Double { model.loadTime / .milliseconds(1) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Foretoken
 
 extension VerificationMethod: ExpressibleByArgument {}
+extension TreeMethod: ExpressibleByArgument {}
 extension PlannerMode: ExpressibleByArgument {}
 
 /// What to generate, and when to stop.
@@ -46,9 +47,23 @@ struct GenerationArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "How drafts are tested: greedy, coupled (the text of plain decoding, sampled too) or "
-        + "rejection (another sample of the same distribution). (default: greedy at temperature "
+        + "rejection (another sample of the same distribution), with trees of a draft model "
+        + "specinfer, spectr or recursive instead of rejection. (default: greedy at temperature "
         + "0, else coupled)", valueName: "verifier"))
   var verify: VerificationMethod?
+
+  @Option(
+    help: ArgumentHelp(
+      "Shape of a draft model's trees: chain, static, sequoia, dyspec, dyspec-greedy, rsd-c or "
+        + "rsd-s. (default: the one that --verify was made for, else chain)", valueName: "shape"))
+  var tree: TreeMethod?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Longest path of drafted tokens. (default: what planner, tree or paper say)",
+      valueName: "count"))
+  var draftDepth: Int?
 
   @Option(
     parsing: .unconditional,
@@ -77,6 +92,7 @@ struct GenerationArguments: ParsableArguments {
   var prefillChunk = 256
 
   @OptionGroup(title: "Search") var search: SearchArguments
+  @OptionGroup(title: "Adaptive search") var adaptive: AdaptiveSearchArguments
 
   /// The library's options.
   ///
@@ -87,9 +103,10 @@ struct GenerationArguments: ParsableArguments {
     var options = GenerationOptions(
       maxTokens: maxTokens, sampling: sampling, stopStrings: stop,
       ignoresEndOfText: ignoreEos, logProbabilities: logProbabilities, speculation: speculate,
-      draftMemory: draftMemory, verification: verify, maximumDraft: maxDraft, planner: planner,
-      decoding: decode, prefillChunk: prefillChunk)
+      draftMemory: draftMemory, verification: verify, tree: tree, draftDepth: draftDepth,
+      maximumDraft: maxDraft, planner: planner, decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
+    adaptive.apply(to: &options.search)
     return options
   }
 
@@ -106,15 +123,16 @@ struct GenerationArguments: ParsableArguments {
           + "\(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
-    do {
-      try options().validate(vocabularyCount: Int(Int32.max))
-    } catch {
-      throw ValidationError("\(error)")
-    }
+    try adaptive.check(with: decode)
+    var options = options()
+    // What has to fit the drafter is checked where the drafter is known.
+    (options.tree, options.verification) = (nil, nil)
+    try Self.validate(options)
     guard speculate == .none else { return }
-    if maxDraft != nil {
+    if maxDraft != nil || draftDepth != nil {
       throw ValidationError(
-        "--max-draft limits drafts, and --speculate none makes none; drop one of them")
+        "\(maxDraft == nil ? "--draft-depth" : "--max-draft") limits drafts, and --speculate none makes none; drop one of them"
+      )
     }
     if planner == .off {
       throw ValidationError(
@@ -123,13 +141,28 @@ struct GenerationArguments: ParsableArguments {
     }
   }
 
+  private static func validate(_ options: GenerationOptions) throws {
+    do {
+      try options.validate(vocabularyCount: Int(Int32.max))
+    } catch {
+      throw ValidationError("\(error)")
+    }
+  }
+
   /// Checks what depends on both groups of options.
+  ///
+  /// - Parameter methods: what drafts, where that is not --speculate.
   /// - Throws: `ValidationError` that names the fix.
-  func check(with sampling: SamplingArguments) throws {
+  func check(with sampling: SamplingArguments, methods: [String]? = nil) throws {
     if verify == .greedy, sampling.temperature > 0 {
       throw ValidationError(
         "--verify greedy takes the likeliest tokens, and --temperature is "
           + "\(sampling.temperature); use --verify coupled or rejection, or --temperature 0")
+    }
+    for method in methods ?? [speculate.rawValue] {
+      var options = options(sampling: sampling.options)
+      options.speculation = SpeculationMethod(rawValue: method)
+      try Self.validate(options)
     }
   }
 }

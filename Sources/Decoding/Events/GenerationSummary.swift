@@ -110,6 +110,8 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
   public var warnings: [GenerationWarning] = []
   /// What a method that compares several texts found, best first; nil for the other methods.
   public var candidates: [GenerationCandidate]?
+  /// The method's own figures by name, as its guide lists them; nil where there are none.
+  public var figures: [String: Double]?
 
   /// Prompt tokens run per second, those of the cache not counted; 0 if the time is too short.
   public var prefillTokensPerSecond: Double {
@@ -136,6 +138,6 @@ public struct GenerationSummary: Sendable, Equatable, Codable {
     case acceptedTokens = "accepted_tokens"
     case prefillMilliseconds = "prefill_ms"
     case decodeMilliseconds = "decode_ms"
-    case method, guarantee, seed, warnings, candidates
+    case method, guarantee, seed, warnings, candidates, figures
   }
 }

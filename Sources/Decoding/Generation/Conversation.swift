@@ -75,4 +75,14 @@ final class Conversation {
     let begin = tokens.count
     tokens.append(contentsOf: history.tokens[begin...(begin + accepted.count)])
   }
+
+  /// Commits a path of the pending tree, and forgets the other nodes.
+  ///
+  /// - Parameters:
+  ///   - path: nodes, root first.
+  ///   - run: their tokens.
+  func commit(path: some Collection<Int>, tokens run: some Sequence<Int32>) throws {
+    try cache.commit(path: path)
+    tokens.append(contentsOf: run)
+  }
 }

@@ -32,6 +32,8 @@ public struct DecodingMethod: RawRepresentable, Sendable, Hashable, Codable,
 
   /// One token after another, each chosen as `SamplingOptions` say.
   public static let plain = DecodingMethod(rawValue: "plain")
+  /// Several texts in one pass: Superposed Decoding.
+  public static let superposed = DecodingMethod(rawValue: "superposed")
 
   /// True if the method compares several texts and lists them
   /// (`GenerationSummary.candidates`).
@@ -69,6 +71,11 @@ public struct GenerationOptions: Sendable, Equatable {
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?
+  /// Shape of the drafted trees, for drafters that tell their probabilities; nil for what suits the
+  /// verifier, which is one path for most.
+  public var tree: TreeMethod?
+  /// Longest drafted path; nil for what the planner or the tree's method says.
+  public var draftDepth: Int?
   /// Most nodes drafted in one step; nil for what the planner or the method's paper says.
   public var maximumDraft: Int?
   /// Whether drafts are priced.
@@ -93,7 +100,7 @@ public struct GenerationOptions: Sendable, Equatable {
     stopTokens: [Int32] = [], ignoresEndOfText: Bool = false, logProbabilities: Int? = nil,
     speculation: SpeculationMethod = .auto, prediction: String? = nil,
     draftMemory: String? = nil,
-    verification: VerificationMethod? = nil,
+    verification: VerificationMethod? = nil, tree: TreeMethod? = nil, draftDepth: Int? = nil,
     maximumDraft: Int? = nil, planner: PlannerMode = .on, decoding: DecodingMethod = .plain,
     prefillChunk: Int = 256
   ) {
@@ -107,6 +114,8 @@ public struct GenerationOptions: Sendable, Equatable {
     self.prediction = prediction
     self.draftMemory = draftMemory
     self.verification = verification
+    self.tree = tree
+    self.draftDepth = draftDepth
     self.maximumDraft = maximumDraft
     self.planner = planner
     self.decoding = decoding
@@ -125,6 +134,7 @@ public struct GenerationOptions: Sendable, Equatable {
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
+    if let shapingMethod { return shapingMethod }
     return try MethodRegistry.select(option: "--speculate", value: speculation.rawValue)
   }
 
@@ -146,8 +156,7 @@ public struct GenerationOptions: Sendable, Equatable {
       let most = ForwardEngine.maximumRows - 1
       try check("maximum of drafted tokens", maximumDraft, 1...most, "1 to \(most)")
     }
-    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
-    if let draftMemory, kind?.keepsMemory != true {
+    if let draftMemory, drafterKind?.keepsMemory != true {
       throw GenerationError.invalidOption(
         name: "draft memory", value: "\(draftMemory) for \(speculation.rawValue)",
         expected: "a method that keeps what it learns, such as recycling")
@@ -157,11 +166,7 @@ public struct GenerationOptions: Sendable, Equatable {
       try check("prediction", prediction.utf8.count, 0...most, "at most \(most) bytes of UTF-8")
     }
     try checkConstraint()
-    if verification == .greedy, !sampling.isGreedy {
-      throw GenerationError.invalidOption(
-        name: "verification", value: "greedy at temperature \(sampling.temperature)",
-        expected: "coupled or rejection, or temperature 0")
-    }
+    try validateDrafting()
     let mostStops = StopStringMatcher.maximumCount
     try check("stop strings", stopStrings.count, 0...mostStops, "at most \(mostStops)")
     for stop in stopStrings {

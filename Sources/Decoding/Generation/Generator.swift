@@ -35,7 +35,7 @@ public actor Generator {
   }
 
   private nonisolated let executor: ThreadExecutor
-  private let engine: ForwardEngine
+  let engine: ForwardEngine
   private var conversations: [ConversationID: Conversation] = [:]
   private let scheduler: Scheduler
   private nonisolated let wake = WakeSignal()

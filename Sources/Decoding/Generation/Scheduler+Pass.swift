@@ -32,12 +32,18 @@ extension Scheduler {
       }
     }
     grantPromptRows(&prompts, besideDecoders: !decoders.isEmpty)
-    let promptRows = prompts.reduce(0) { $0 + $1.promptRows }
-    let left = draft(&decoders, PassLoad(sequences: max(decoders.count, 1), promptRows: promptRows))
-    let load = PassLoad(sequences: max(decoders.count, 1), promptRows: promptRows)
+    let left = draft(&decoders, load(decoders, prompts))
+    let used = decoders.reduce(0) { $0 + $1.generation.fixedRows }
+    trim(&prompts, to: ForwardEngine.maximumRows - used)
+    let load = load(decoders, prompts)
     splitNodes(decoders, load)
     run(decoders + prompts, options, load)
     return left
+  }
+
+  private func load(_ decoders: [Member], _ prompts: [Member]) -> PassLoad {
+    PassLoad(
+      sequences: max(decoders.count, 1), promptRows: prompts.reduce(0) { $0 + $1.promptRows })
   }
 
   // MARK: Before the pass
@@ -50,6 +56,16 @@ extension Scheduler {
     let chunk = prompts.reduce(1) { max($0, $1.generation.promptChunk) }
     let rows = Self.promptRows(needs, total: besideDecoders ? min(chunk, mixedPromptRows) : chunk)
     for index in prompts.indices { prompts[index].promptRows = rows[index] }
+    prompts.removeAll { $0.promptRows == 0 }
+  }
+
+  /// Takes rows that do not fit beside the decoders' from the latest prompts.
+  private func trim(_ prompts: inout [Member], to most: Int) {
+    var left = most
+    for index in prompts.indices {
+      prompts[index].promptRows = min(prompts[index].promptRows, left)
+      left -= prompts[index].promptRows
+    }
     prompts.removeAll { $0.promptRows == 0 }
   }
 
@@ -74,7 +90,7 @@ extension Scheduler {
   ///
   /// - Returns: those who had no room.
   private func draft(_ decoders: inout [Member], _ load: PassLoad) -> [ScheduledProcess] {
-    var room = ForwardEngine.maximumRows - load.promptRows
+    var room = ForwardEngine.maximumRows
     var taken: [Member] = []
     for (index, member) in decoders.enumerated() {
       member.generation.draft(load)

@@ -13,7 +13,8 @@ final class SharedPrompt {
   /// that run passes of their own share nothing.
   func admits(_ sample: ScheduledProcess) -> Bool {
     if source != nil { return true }
-    if leader?.isOver ?? true { leader = sample }
+    // A leader whose reader is behind has paused: nobody waits for that.
+    if leader?.isOver ?? true || leader?.channel.demand == .full { leader = sample }
     return leader === sample || leader?.process is any SteppedProcess
   }
 

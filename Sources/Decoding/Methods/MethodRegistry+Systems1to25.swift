@@ -21,9 +21,9 @@ extension MethodRegistry {
       summary:
         "Writes several drafts in one pass by feeding the model a weighted mix of their latest "
         + "token embeddings.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["superposed"]),
-      example: "foretoken run --decode superposed --drafts 3 \"Dear Sir or Madam,\""),
+      example: "foretoken run --raw --decode superposed --drafts 3 \"Dear Sir or Madam,\""),
     Method(
       number: 3, name: "Aggressive Decoding", card: "aggressive-decoding",
       area: .sequenceToSequence,
@@ -145,9 +145,9 @@ extension MethodRegistry {
         arxiv: "2507.03038"),
       summary: "Where the model is unsure it tries several clauses and keeps the one it finds most "
         + "probable.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["cautious"]),
-      example: "foretoken run --decode cautious \"What is 17 * 24?\""),
+      example: "foretoken run --decode cautious --temperature 0.8 \"What is 17 * 24?\""),
     Method(
       number: 14, name: "M2R2", card: "m2r2", area: .learning,
       paper: Paper(
@@ -180,10 +180,10 @@ extension MethodRegistry {
       summary:
         "A small and a large model take turns; the large one writes where the running entropy is "
         + "high.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["entropy-adaptive"]),
-      example: "foretoken run --decode entropy-adaptive --small qwen2.5-coder-0.5b --model "
-        + "qwen2.5-coder-1.5b \"Write a parser\""),
+      example: "foretoken run --decode entropy-adaptive --model qwen2.5-coder-1.5b --draft "
+        + "qwen2.5-coder-0.5b \"Write a parser\""),
     Method(
       number: 17, name: "Hidden Transfer", card: "hidden-transfer", area: .heads,
       paper: Paper(
@@ -236,18 +236,22 @@ extension MethodRegistry {
       summary:
         "Accepts one of several drafts with the highest probability that leaves the target's "
         + "distribution as it is.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .distribution, status: .available,
       selector: MethodSelector(option: "--verify", values: ["spectr"]),
-      example: "foretoken run --verify spectr --temperature 0.8 \"Tell a story\""),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --verify spectr --temperature 0.8 \"Tell a story\""),
     Method(
       number: 22, name: "DySpec", card: "dyspec", area: .trees,
       paper: Paper(
         title: "DySpec: Faster Speculative Decoding with Dynamic Token Tree Structure",
         arxiv: "2410.11744"),
       summary: "Grows each draft tree where the draft model is confident.",
-      guarantee: .distribution, status: .planned,
-      selector: MethodSelector(option: "--tree", values: ["dyspec"]),
-      example: "foretoken run --tree dyspec --temperature 0.8 \"Tell a story\""),
+      guarantee: .bitwise, status: .available,
+      selector: MethodSelector(option: "--tree", values: ["dyspec", "dyspec-greedy"]),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --tree dyspec --temperature 0.8 \"Tell a story\""),
     Method(
       number: 23, name: "SAE circuit identification", card: "sae-circuits", area: .interpretability,
       paper: Paper(
@@ -279,8 +283,10 @@ extension MethodRegistry {
       summary:
         "Draft trees sampled without replacement, so that no two siblings waste a place on one "
         + "token.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .bitwise, status: .available,
       selector: MethodSelector(option: "--tree", values: ["rsd-c", "rsd-s"]),
-      example: "foretoken run --tree rsd-s --temperature 0.8 \"Tell a story\""),
+      example:
+        "foretoken run --model qwen2.5-coder-1.5b --draft qwen2.5-coder-0.5b "
+        + "--speculate draft-model --tree rsd-s --temperature 0.8 \"Tell a story\""),
   ]
 }

@@ -39,7 +39,7 @@ extension MethodRegistry {
       summary:
         "Pauses greedy code generation where it is unsure, looks ahead and takes the likeliest "
         + "future.",
-      guarantee: .approximate, status: .planned,
+      guarantee: .approximate, status: .available,
       selector: MethodSelector(option: "--decode", values: ["adadec"]),
       example: "foretoken run --decode adadec --model qwen2.5-coder-0.5b \"def median(xs):\""),
     Method(

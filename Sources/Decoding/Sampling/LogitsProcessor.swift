@@ -86,6 +86,18 @@ public final class LogitsProcessor {
     return try candidates.withProbabilities(temperature: options.temperature, body)
   }
 
+  /// Calls `body` with the tokens that can be drawn at this node, in ascending order, and their
+  /// processed logits, before the division by the temperature.
+  /// - Parameters: as for `chooseToken`.
+  func withCandidates<Result>(
+    logits: UnsafeBufferPointer<Float>, history: TokenHistory, path: UnsafeBufferPointer<Int32>,
+    _ body: (_ tokens: UnsafeBufferPointer<Int32>, _ logits: UnsafeBufferPointer<Float>) throws
+      -> Result
+  ) throws -> Result {
+    try process(logits: logits, history: history, path: path)
+    return try candidates.withCandidates(body)
+  }
+
   /// Calls `body` with the logits after bias and penalties, before truncation and temperature:
   /// [vocabulary]. What searches compare.
   /// - Parameters: as for `chooseToken`.

@@ -36,6 +36,7 @@ final class DecodingRun {
   private var stepTokens: [Int32] = []
   private var stepRows = 0
   private var stepForward = Duration.zero
+  private var stepDraft = Duration.zero
 
   /// Checks everything that can be checked before the first pass.
   /// - Throws: `GenerationError`, `SamplingError`, `MethodError`, `ForwardError`.
@@ -118,6 +119,25 @@ final class DecodingRun {
     return output
   }
 
+  /// Time that the smaller model takes, which is not the target's.
+  func timingDraft<Result>(_ body: () throws -> Result) rethrows -> Result {
+    let began = clock.now
+    defer { stepDraft += began.duration(to: clock.now) }
+    return try body()
+  }
+
+  // MARK: Figures
+
+  /// Adds to one of the method's own figures (`GenerationSummary.figures`).
+  func count(_ figure: String, _ value: Double = 1) {
+    summary.figures = (summary.figures ?? [:]).merging([figure: value], uniquingKeysWith: +)
+  }
+
+  /// Sets one of the method's own figures.
+  func note(_ figure: String, _ value: Double) {
+    summary.figures = (summary.figures ?? [:]).merging([figure: value]) { $1 }
+  }
+
   // MARK: Output, token by token
 
   /// Gives a token out. False if the text ends with it: then the run is finished.
@@ -179,10 +199,12 @@ final class DecodingRun {
   /// Ends the run with the texts that were found, best first: the first one is given out as the
   /// text, all of those asked for are listed in the summary.
   ///
-  /// - Parameter found: at least one; tokens without the one that ended the text.
-  func finish(candidates found: [FoundText]) {
+  /// - Parameters:
+  ///   - found: at least one; tokens without the one that ended the text.
+  ///   - listed: how many to list at least, where fewer were asked for.
+  func finish(candidates found: [FoundText], listing listed: Int = 1) {
     guard !isFinished, let best = found.first else { return }
-    summary.candidates = found.prefix(options.search.results).map(candidate)
+    summary.candidates = found.prefix(max(options.search.results, listed)).map(candidate)
     let entries = best.logProbabilities
     for (index, token) in best.tokens.enumerated() {
       guard emit(token, entries.indices.contains(index) ? entries[index] : nil) else { break }
@@ -231,19 +253,21 @@ final class DecodingRun {
   func beginStep() {
     stepStart = clock.now
     stepTokens.removeAll(keepingCapacity: true)
-    (stepRows, stepForward) = (0, .zero)
+    (stepRows, stepForward, stepDraft) = (0, .zero, .zero)
   }
 
   /// Ends a step: its trace comes before the text that it gave.
   func endStep(position: Int) {
-    guard stepRows > 0 || !stepTokens.isEmpty else { return }
+    guard stepRows > 0 || stepDraft > .zero || !stepTokens.isEmpty else { return }
     let all = Int(stepStart.duration(to: clock.now) / .microseconds(1))
     let forward = Int(stepForward / .microseconds(1))
+    let draft = Int(stepDraft / .microseconds(1))
     let isStopped = stepTokens.last.map(stops.contains) ?? false
     let trace = StepTrace(
       position: position, emitted: stepTokens, outcome: isStopped ? .stopped : .plain,
       costs: StepCosts(
-        forwardRows: stepRows, forwardMicroseconds: forward, verifyMicroseconds: all - forward))
+        forwardRows: stepRows, draftMicroseconds: draft, forwardMicroseconds: forward,
+        verifyMicroseconds: all - draft - forward))
     let place = events.firstIndex { if case .text = $0 { true } else { false } }
     events.insert(.step(trace), at: place ?? events.count)
   }

@@ -8,6 +8,9 @@ import Transformers
 protocol DecodingStrategy: AnyObject {
   /// What to read out of the prompt's passes; `observePrompt` gets it.
   var promptOptions: ForwardOptions { get }
+  /// True if the strategy runs the prompt itself, in its steps: then `begin` is not called, and
+  /// the strategy says when the prompt is through (`DecodingRun.promptDone`).
+  var runsPrompt: Bool { get }
   /// False if the strategy has to see the pass of every token of the prompt, so that nothing of an
   /// earlier turn can be reused.
   var reusesPrefix: Bool { get }
@@ -26,6 +29,7 @@ protocol DecodingStrategy: AnyObject {
 
 extension DecodingStrategy {
   var promptOptions: ForwardOptions { .plain }
+  var runsPrompt: Bool { false }
   var reusesPrefix: Bool { true }
   func observePrompt(_ output: ForwardOutput, rows: Int, run: DecodingRun) throws {}
 }
@@ -82,6 +86,10 @@ enum DecodingRegistry {
     case "diverse-beam": .diverseBeam
     case "contrastive": .contrastive
     case "exact-extract": .exactExtract
+    case "cautious": .cautious
+    case "entropy-adaptive": .entropyAdaptive
+    case "superposed": .superposed
+    case "adadec": .adaDec
     default: nil
     }
   }

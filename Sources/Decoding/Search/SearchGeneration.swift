@@ -36,7 +36,7 @@ final class SearchGeneration: SteppedProcess {
     guard let strategy else { return [] }
     let position = run.history.count
     run.beginStep()
-    if run.conversation.tokens.count < run.prompt.count {
+    if run.conversation.tokens.count < run.prompt.count, !strategy.runsPrompt {
       guard try prefill(strategy) else { return run.takeEvents() }
     } else {
       try strategy.step(run)

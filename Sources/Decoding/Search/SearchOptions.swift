@@ -8,16 +8,30 @@ public struct SearchOptions: Sendable, Equatable {
   public var contrastive: ContrastiveSearchOptions
   /// `exact-extract`.
   public var extraction: ExactExtractOptions
+  /// `cautious`.
+  public var cautious: CNTPOptions
+  /// `entropy-adaptive`.
+  public var adaptive: EADOptions
+  /// `adadec`.
+  public var pausing: AdaDecOptions
+  /// `superposed`.
+  public var superposed: SuperposedOptions
 
   /// Every method's defaults, unless told otherwise.
   public init(
     results: Int = 1, beam: BeamSearchOptions = .init(),
-    contrastive: ContrastiveSearchOptions = .init(), extraction: ExactExtractOptions = .init()
+    contrastive: ContrastiveSearchOptions = .init(), extraction: ExactExtractOptions = .init(),
+    cautious: CNTPOptions = .init(), adaptive: EADOptions = .init(),
+    pausing: AdaDecOptions = .init(), superposed: SuperposedOptions = .init()
   ) {
     self.results = results
     self.beam = beam
     self.contrastive = contrastive
     self.extraction = extraction
+    self.cautious = cautious
+    self.adaptive = adaptive
+    self.pausing = pausing
+    self.superposed = superposed
   }
 
   /// Throws `GenerationError.invalidOption` for a value outside its range.

@@ -71,7 +71,7 @@ public struct DrafterRequirements: Sendable, Equatable {
 }
 
 /// How much may be drafted in one step.
-public struct DraftBudget: Sendable, Equatable {
+public struct DraftBudget: Sendable, Hashable {
   /// Most nodes.
   public var nodes: Int
   /// Longest path, in nodes.

@@ -10,17 +10,21 @@ public struct DrafterKind: Sendable, Equatable {
   public let defaultNodes: Int
   /// True if it can keep what it learns in a file (`GenerationOptions.draftMemory`).
   public let keepsMemory: Bool
+  /// True if it can tell its probabilities (`DistributionSource`), so that trees can be grown from
+  /// them.
+  public let givesDistributions: Bool
   /// Makes a drafter for one generation, on the engine's thread.
   public let make: @Sendable (DrafterSetup) throws -> any Drafter
 
   /// A kind of drafter.
   public init(
-    name: String, defaultNodes: Int, keepsMemory: Bool = false,
+    name: String, defaultNodes: Int, keepsMemory: Bool = false, givesDistributions: Bool = false,
     make: @escaping @Sendable (DrafterSetup) throws -> any Drafter
   ) {
     self.name = name
     self.defaultNodes = defaultNodes
     self.keepsMemory = keepsMemory
+    self.givesDistributions = givesDistributions
     self.make = make
   }
 
@@ -37,9 +41,9 @@ public enum DrafterRegistry {
     switch name {
     case "auto": .auto
     case "draft-model":
-      DrafterKind(name: name, defaultNodes: DraftModelDrafter.paperLength) {
-        try DraftModelDrafter($0)
-      }
+      DrafterKind(
+        name: name, defaultNodes: DraftModelDrafter.paperLength, givesDistributions: true
+      ) { try DraftModelDrafter($0) }
     case "copy": .copy()
     case "input": .input()
     case "recycling": .recycling()

@@ -12,7 +12,7 @@ final class Speculation {
   private let sampling: SamplingOptions
   private let noise: RandomStream
   private let constraint: ConstraintTracker?
-  private let mostNodes: Int
+  private let limit: DraftBudget
   private let clock = ContinuousClock()
   private var hasBegun = false
   private var isDropped = false
@@ -24,14 +24,15 @@ final class Speculation {
   private(set) var candidates: [Float] = []
 
   init(
-    drafter: any Drafter, verifier: any Verifier, planner: any Planner, mostNodes: Int,
+    drafter: any Drafter, verifier: any Verifier, planner: any Planner, limit: DraftBudget,
     promptCount: Int, sampling: SamplingOptions, seed: UInt64, constraint: ConstraintTracker? = nil
   ) {
     self.constraint = constraint
     self.drafter = drafter
     self.verifier = verifier
     self.planner = planner
-    self.mostNodes = min(mostNodes, ForwardEngine.maximumRows - 1)
+    let nodes = min(limit.nodes, ForwardEngine.maximumRows - 1)
+    self.limit = DraftBudget(nodes: nodes, depth: min(limit.depth, nodes))
     self.promptCount = promptCount
     self.sampling = sampling
     noise = RandomStream(seed: seed, purpose: verifier.needsDistributions ? .draft : .target)
@@ -50,7 +51,7 @@ final class Speculation {
     context.remaining = room + 1
     context.load = load
     begin(context)
-    let limit = DraftBudget(nodes: mostNodes, depth: min(room, mostNodes))
+    let limit = DraftBudget(nodes: limit.nodes, depth: min(room, limit.depth))
     let budget = planner.budget(for: drafter, context: context, limit: limit)
     guard !budget.isEmpty else { return addCertain(history, limit) }
     let began = clock.now
@@ -177,17 +178,24 @@ extension GenerationOptions {
     _ setup: DrafterSetup, promptCount: Int,
     sampling: SamplingOptions, seed: UInt64, planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
-    let kind = customDrafter ?? DrafterRegistry.kind(speculation.rawValue)
-    guard decoding == .plain, let kind else { return nil }
-    let drafter = try kind.make(setup)
-    let chosen = try makePlanner(drafter, record: kind.name, planning, engine)
+    guard decoding == .plain, let kind = drafterKind else { return nil }
+    let drafter = try kind.drafter(setup)
+    let tree = shapedTree(for: kind)
+    let verification = verification ?? .coupled
+    // Trees of another shape are accepted in another way.
+    let shape = tree.map { " \($0.rawValue) \(verification.rawValue)" } ?? ""
+    let chosen = try makePlanner(drafter, record: kind.name + shape, planning, engine)
     chosen.explains = explainsDrafts
-    let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : kind.defaultNodes)
+    let record = planning.record(kind.name + shape)
+    if let tree, record.proposals == 0 {
+      record.width = tree.plannedWidth(maximumDraft, draftDepth)
+    }
+    let paperNodes = tree?.paperNodes ?? kind.defaultNodes
+    let nodes = maximumDraft ?? (planner == .on ? Self.plannedNodes : paperNodes)
     return Speculation(
-      drafter: drafter,
-      verifier: verification == .rejection ? RejectionVerifier(seed: seed) : CoupledVerifier(),
-      planner: chosen, mostNodes: nodes, promptCount: promptCount, sampling: sampling, seed: seed,
-      constraint: setup.constraint)
+      drafter: drafter, verifier: verification.verifier(seed: seed), planner: chosen,
+      limit: DraftBudget(nodes: nodes, depth: draftDepth ?? nodes), promptCount: promptCount,
+      sampling: sampling, seed: seed, constraint: setup.constraint)
   }
 }
 

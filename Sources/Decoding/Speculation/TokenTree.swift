@@ -320,4 +320,11 @@ public struct DraftDistribution: Sendable, Equatable {
     self.tokens = kept.map(\.0)
     probabilities = kept.map { $0.1 / total }
   }
+
+  /// Nothing to draw from.
+  public static let empty = DraftDistribution(
+    tokens: EmptyCollection<Int32>(), weights: EmptyCollection<Double>())
+
+  /// True if there is nothing to draw from.
+  public var isEmpty: Bool { tokens.isEmpty }
 }

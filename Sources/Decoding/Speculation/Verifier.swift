@@ -10,6 +10,34 @@ public enum VerificationMethod: String, Sendable, Codable, CaseIterable {
   /// Accepts or rejects each draft by its probability under target and drafter: a sample of the
   /// same distribution (Leviathan et al., arXiv 2211.17192; Chen et al., arXiv 2302.01318).
   case rejection
+  /// Rejection for independent siblings, one after another against what is left of the target's
+  /// distribution (SpecInfer, Miao et al., arXiv 2305.09781).
+  case specinfer
+  /// Rejection for independent siblings, of which one is accepted as often as k-sequential selection
+  /// can (SpecTr, Sun et al., arXiv 2310.15141).
+  case spectr
+  /// Recursive rejection for siblings that were drawn without replacement (Jeon et al., arXiv
+  /// 2402.14160).
+  case recursive
+
+  /// True if drafts are tested against what they were drawn from: another sample than plain
+  /// decoding's, of the same distribution.
+  public var isStochastic: Bool { self != .greedy && self != .coupled }
+
+  /// How the siblings of static trees are drawn for it.
+  var siblingLaw: SiblingLaw {
+    self == .specinfer || self == .spectr ? .independent : .withoutReplacement
+  }
+
+  /// The verifier of this name.
+  /// - Parameter seed: key of its decisions.
+  func verifier(seed: UInt64) -> any Verifier {
+    switch self {
+    case .greedy, .coupled: CoupledVerifier()
+    case .rejection, .specinfer, .recursive: RejectionVerifier(seed: seed)
+    case .spectr: RejectionVerifier(seed: seed, independent: .kSequential)
+    }
+  }
 }
 
 /// What a verifier looks at.

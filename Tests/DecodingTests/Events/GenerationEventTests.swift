@@ -27,6 +27,7 @@ import Testing
     .prompt(PromptProgress(processed: 256, total: 700, reused: 3)),
     .step(trace),
     .text(TextPiece(text: "Grüße 🙂", tokens: [1, 2], logProbabilities: nil)),
+    .warning(GenerationWarning(drafter: "copy", stage: .propose, reason: "no memory")),
     .finish(summary),
   ]
 

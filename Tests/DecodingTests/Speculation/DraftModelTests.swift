@@ -41,6 +41,23 @@ extension RealModelTests {
       #expect(tested.summary?.forwards == 11)
       #expect(tested.steps.allSatisfy { $0.accepted.count == $0.draftTokens.count })
       #expect(tested.summary?.guarantee == (sampling.isGreedy ? .bitwise : .distribution))
+      // Trees: the first child is always the target's own choice.
+      options.maximumDraft = 10
+      options.draftDepth = 5
+      for tree in [TreeMethod.rsdC, .rsdS, .static] {
+        options.tree = tree
+        options.verification = .coupled
+        let grown = try await Collected(model.generate(tokens: prompt, options: options))
+        #expect(grown.tokens == plain.tokens)
+        #expect(grown.summary?.forwards == 11, "\(tree)")
+        #expect(grown.summary?.draftedTokens == 100)
+        #expect(grown.summary?.guarantee == .bitwise)
+      }
+      options.tree = nil
+      options.verification = .spectr
+      let transported = try await Collected(model.generate(tokens: prompt, options: options))
+      #expect(transported.summary?.method == "spectr")
+      #expect((transported.summary?.forwards ?? 99) <= 14)
     }
     #expect(await model.generator.usedPages == 0)
   }
@@ -113,6 +130,81 @@ extension RealModelTests {
     #expect(sequence.missing(history) == 2)
     try expectSameAsFresh(try sequence.follow(history))
     #expect(!sequence.canHold(history + [Int32(engine.model.configuration.vocabularyCount)]))
+  }
+
+  @Test(
+    "trees take one pass a level, from the distributions of their paths, and the cache follows",
+    arguments: [0.0, 0.8])
+  func treeDistributions(_ temperature: Double) throws {
+    let file = try GGUFFile(
+      path: ModelStore().resolve("smollm2-135m").url.path(percentEncoded: false))
+    let engine = try ForwardEngine(model: try Transformer(file: file), threads: 2)
+    let tokenizer = try Tokenizer(file)
+    let sampling = SamplingOptions(temperature: temperature, frequencyPenalty: 0.3)
+    let vocabulary = tokenizer.vocabularyCount
+    let drafter = try DraftModelDrafter(
+      DrafterSetup(
+        options: GenerationOptions(sampling: sampling, planner: .off), vocabularyCount: vocabulary,
+        tokenizer: tokenizer, modelMemory: DrafterMemory(), conversationMemory: DrafterMemory(),
+        samplesMemory: DrafterMemory(),
+        draftModel: DraftModel(
+          name: "small", engine: engine, tokenizer: tokenizer, target: tokenizer)))
+    var history: [Int32] = [504, 3575, 282, 4649, 314]
+    func context() -> DraftContext {
+      DraftContext(
+        history: TokenHistory(history), promptCount: 5, sampling: sampling,
+        noise: RandomStream(seed: 5, purpose: .draft), needsDistributions: true)
+    }
+    try drafter.begin(context())
+    var warm = sampling
+    if sampling.isGreedy { warm.temperature = 1 }
+    let processor = try LogitsProcessor(options: warm, vocabularyCount: vocabulary, seed: 0)
+    for _ in 0..<3 {
+      var tree = TokenTree()
+      let before = engine.statistics.passes
+      let builder = TreeDrafter(
+        drafter, TreeMethod.rsdC.builder(law: .withoutReplacement, usesWholeDepth: true))
+      try builder.propose(DraftBudget(nodes: 14, depth: 3), context: context(), into: &tree)
+      #expect(engine.statistics.passes - before == 3)
+      #expect(tree.count == 14 && tree.depth == 3)
+      let inner = [TokenTree.root] + (0..<tree.count).filter { tree.depths[$0] < 2 }
+      for node in inner {
+        let path = tree.path(to: node)
+        let cache = engine.makeCache()
+        defer { cache.release() }
+        let fresh = try engine.prefill(history + path, into: cache)
+        let expected = try path.withUnsafeBufferPointer {
+          try processor.withDistribution(
+            logits: fresh.logits(0), history: TokenHistory(history), path: $0
+          ) { DraftDistribution(tokens: $0, weights: $1) }
+        }
+        if sampling.isGreedy {
+          // Siblings stand in order of probability.
+          let first = try #require(tree.firstChild(below: node))
+          let best = expected.probabilities.indices.max {
+            expected.probabilities[$0] < expected.probabilities[$1]
+          }
+          #expect(tree.tokens[first] == best.map { expected.tokens[$0] })
+          #expect(!tree.isDrawn)
+          continue
+        }
+        let found = try #require(tree.distribution(below: node))
+        let mass = found.tokens.reduce(0.0) { sum, token in
+          sum
+            + (SortedTokens.index(of: token, in: expected.tokens)
+              .map { expected.probabilities[$0] } ?? -1)
+        }
+        #expect(mass > 0.995 && mass <= 1 + 1e-9)
+        for (token, probability) in zip(found.tokens, found.probabilities) where probability > 1e-4
+        {
+          let place = try #require(SortedTokens.index(of: token, in: expected.tokens))
+          #expect(abs(probability * mass - expected.probabilities[place]) < 1e-6)
+        }
+      }
+      // The second child of the first node is accepted, then comes something else.
+      let child = try #require(tree.firstChild(below: 0).flatMap { tree.sibling(after: $0) })
+      history += tree.path(to: child) + [tree.tokens[child] == 99 ? 98 : 99]
+    }
   }
 
   @Test("a real pair: the 0.5B model drafts for the 1.5B one, with the same tokens")

@@ -24,7 +24,8 @@ import Testing
     var steps = 0
   }
 
-  /// Decodes all texts one after another; what is learnt stays.
+  /// Decodes all texts one after another, twice; what is learnt stays, and the second time counts:
+  /// tables of a model are warm after its first hours.
   ///
   /// - Parameters:
   ///   - name: a drafter, `auto`, or `none`.
@@ -34,7 +35,7 @@ import Testing
   ) throws -> [String: Total] {
     let planning = PlanningMemory()
     var totals: [String: Total] = [:]
-    for text in texts {
+    for (index, text) in (texts + texts).enumerated() {
       let clock = ReplayClock()
       func member(_ name: String) -> ReplayedDrafter? {
         text.trees(of: name).map {
@@ -67,6 +68,7 @@ import Testing
         (drafter, planner) = (own, MeasuredPlanner(costs: costs, record: planning.record(name)))
       }
       let found = try run(text.tokens, drafter, planner, machine, clock)
+      guard index >= texts.count else { continue }
       totals[text.category, default: Total()].microseconds += found.microseconds
       totals[text.category, default: Total()].tokens += found.tokens
       totals[text.category, default: Total()].steps += found.steps
@@ -127,10 +129,17 @@ import Testing
 
   @Test(
     "auto is within 5% of the best single method on every kind of text, and beats all on the mix",
-    arguments: ["smollm2-135m", "qwen2.5-coder-1.5b"], [2, 8])
-  func best(_ model: String, cores: Int) throws {
+    arguments: [2, 8])
+  func best(cores: Int) throws {
+    let recording = try RecordedProposals.load()
+    let models = Set(recording.texts.map(\.model)).sorted()
+    #expect(!models.isEmpty)
+    for model in models { try best(model, recording, cores: cores) }
+  }
+
+  private func best(_ model: String, _ recording: RecordedProposals, cores: Int) throws {
     let machine = cores == 2 ? CostCurve.twoCores : .eightCores
-    let texts = try RecordedProposals.load().texts.filter { $0.model == model }
+    let texts = recording.texts.filter { $0.model == model }
     #expect(texts.count >= 14)
     let auto = try Self.replay(texts, "auto", machine)
     let singles = try (Self.names + ["none"]).map { ($0, try Self.replay(texts, $0, machine)) }

@@ -264,7 +264,7 @@ private final class ChainDrafter: Drafter {
     let wrong = ChainDrafter("draft-model", level: 200) { _ in [-1, -2, -3] }
     let useless = decode([wrong], tokens: 6000)
     #expect(useless.microseconds < 1.02 * plain / Double(found.tokens) * Double(useless.tokens))
-    #expect(wrong.askedLevels.count < 120, "\(wrong.askedLevels.count)")
+    #expect(wrong.askedLevels.count < 160, "\(wrong.askedLevels.count)")
   }
 
   @Test("a member that is always wrong does not spoil what the others find")
@@ -333,7 +333,7 @@ private final class ChainDrafter: Drafter {
             < (ensemble.memberNames.firstIndex(of: $1) ?? 0)
         })
     // Whoever did not fail goes on.
-    if failed.count < members.count { #expect(found.tokensPerForward > 1) }
+    if !failed.contains("copy") { #expect(found.tokensPerForward > 1) }
   }
 
   @Test("a failing member's half-made proposal is not run, and the others' is")
@@ -444,4 +444,28 @@ private final class PlannedEnsemble: Drafter {
 private func residentBytes() throws -> Int {
   let fields = try String(contentsOfFile: "/proc/self/statm", encoding: .utf8).split(separator: " ")
   return (Int(fields[1]) ?? 0) * 4096
+}
+
+@Suite struct WorkShiftTests {
+  @Test("a look-up that is not worth its time works less and less, and at once again when it is")
+  func shifts() {
+    var shift = WorkShift()
+    var worked = 0
+    for _ in 0..<20_000 {
+      if !shift.isResting { worked += 1 }
+      shift.pass(isWorthIt: false)
+    }
+    #expect((96..<1200).contains(worked), "\(worked)")
+    while shift.isResting { shift.pass(isWorthIt: true) }
+    for _ in 0..<1000 {
+      shift.pass(isWorthIt: true)
+      #expect(!shift.isResting)
+    }
+    var rested = 0
+    for _ in 0..<200 {
+      shift.pass(isWorthIt: false)
+      rested += shift.isResting ? 1 : 0
+    }
+    #expect(rested > 100 && rested < 200)
+  }
 }

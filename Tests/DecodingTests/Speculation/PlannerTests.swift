@@ -100,6 +100,34 @@ import Testing
     #expect(large.rate * 1720 > small.rate * 2070 * 1.2)
   }
 
+  @Test("a draft model is asked for the nodes that could pay, one for each level at least")
+  func affordableNodes() {
+    func budget(_ machine: CostCurve) -> DraftBudget {
+      MeasuredPlanner(costs: CostModel(machine), record: DrafterRecord()).budget(
+        for: PricedDrafter(level: 0.1 * machine.microseconds(rows: 1)),
+        context: DraftContext(
+          history: TokenHistory([0]), promptCount: 1, sampling: .greedy,
+          noise: RandomStream(seed: 1), needsDistributions: false),
+        limit: DraftBudget(nodes: 64, depth: 64))
+    }
+    let free = budget(CostCurve(memory: 2000, fixed: 1, perRow: 1))
+    let (small, large) = (budget(.twoCores), budget(.eightCores))
+    #expect(free.nodes == 64 && free.depth > 4)
+    #expect(small.depth > 0 && small.nodes >= small.depth && small.nodes < 32, "\(small)")
+    #expect(large.nodes > small.nodes && large.nodes < 64, "\(large)")
+    #expect(budget(.hopeless).nodes <= 1 || budget(.hopeless).isEmpty)
+  }
+
+  /// Runs a model, and says what that costs.
+  private final class PricedDrafter: Drafter {
+    let name = "priced"
+    let requirements = DrafterRequirements(runsModel: true)
+    let level: Double
+    init(level: Double) { self.level = level }
+    func price(_ context: DraftContext) -> DraftPrice? { DraftPrice(catchUp: 0, level: level) }
+    func propose(_ budget: DraftBudget, context: DraftContext, into tree: inout TokenTree) {}
+  }
+
   private func mean(_ result: Simulation.Result) -> Double {
     Double(result.nodes) / Double(result.steps)
   }

@@ -27,11 +27,34 @@ struct BenchSpecCommand: AsyncParsableCommand {
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
         foretoken bench spec --humaneval --model qwen2.5-coder-0.5b --methods copy --html out.html
         foretoken bench spec --data prompts.jsonl --temperatures 0,0.8 --planner on --json
+        foretoken bench spec --suite auto --limit 1 --max-tokens 64
+        foretoken bench spec --suite trees --humaneval --limit 4 --model qwen2.5-coder-1.5b \\
+          --draft qwen2.5-coder-0.5b --budgets 6,14 --lengths 3
       """)
 
   @Option(
     help: ArgumentHelp(
-      "Prompts as JSON lines. Repeatable. (default: none; give this or --humaneval)",
+      "What is compared: methods; the shapes of a draft model's trees with every verifier that is "
+        + "valid for them; or auto with every single method, on chat, code and long documents.",
+      valueName: "methods|trees|auto"))
+  var suite = SpecSuite.methods
+
+  @Option(
+    help: ArgumentHelp(
+      "Nodes of the trees of --suite trees, the same for all shapes; commas between.",
+      valueName: "counts"))
+  var budgets = "6,14"
+
+  @Option(
+    help: ArgumentHelp(
+      "Lengths of the drafts of --suite trees, with four nodes for each level; commas between.",
+      valueName: "counts"))
+  var lengths = "3"
+
+  @Option(
+    help: ArgumentHelp(
+      "Prompts as JSON lines. Repeatable. (default: none; give this or --humaneval. For --suite "
+        + "auto the repository's samples and HumanEval)",
       valueName: "path"),
     completion: .file(extensions: ["jsonl"]))
   var data: [String] = []
@@ -47,14 +70,15 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Temperatures, separated by commas; above 0 the seed is --seed.", valueName: "numbers"))
-  var temperatures = "0"
+      "Temperatures, separated by commas; above 0 the seed is --seed. (default: 0; 0,0.3,0.6,1 "
+        + "for --suite trees, 0,0.8 for --suite auto)", valueName: "numbers"))
+  var temperatures: String?
 
   @Option(
     help: ArgumentHelp(
-      "Run each method with the planner on, off (as many drafts as its paper says) or both.",
-      valueName: "on|off|both"))
-  var planner = PlannerChoice.both
+      "Run each method with the planner on, off (as many drafts as its paper says) or both. "
+        + "(default: both; off for --suite trees, on for --suite auto)", valueName: "on|off|both"))
+  var planner: PlannerChoice?
 
   @Option(
     help: ArgumentHelp(
@@ -103,7 +127,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
 
   func validate() throws {
-    guard !data.isEmpty || humaneval else {
+    guard !data.isEmpty || humaneval || suite == .auto else {
       throw ValidationError(
         "no prompts: name a file with --data (Benchmarks/spec-bench-sample.jsonl of the "
           + "repository, for example), or give --humaneval")
@@ -114,19 +138,37 @@ struct BenchSpecCommand: AsyncParsableCommand {
     guard maxTokens >= 2 else {
       throw ValidationError("--max-tokens is \(maxTokens), expected 2 or more")
     }
+    try validateSuite()
     let temperatures = try parsedTemperatures()
     for variant in try variants() {
-      for temperature in temperatures {
-        let options = GenerationOptions(
+      for temperature in temperatures where variant.isRun(at: temperature) {
+        var options = GenerationOptions(
           sampling: SamplingOptions(temperature: temperature),
           speculation: SpeculationMethod(rawValue: variant.method), verification: verify,
           maximumDraft: maxDraft, planner: variant.planner)
+        variant.tree?.apply(to: &options)
         do {
           try options.validate(vocabularyCount: Int(Int32.max))
         } catch {
           throw ValidationError("\(error)")
         }
       }
+    }
+  }
+
+  private func validateSuite() throws {
+    if suite == .auto, try !methodNames().contains(SpeculationMethod.auto.rawValue) {
+      throw ValidationError("--suite auto compares auto with others; name it in --methods, too")
+    }
+    guard suite == .trees else { return }
+    guard model.draft != nil else {
+      throw ValidationError(
+        "--suite trees compares the trees of a draft model; name one with --draft MODEL")
+    }
+    guard methods == nil, verify == nil, maxDraft == nil else {
+      throw ValidationError(
+        "--suite trees runs every shape with every verifier; drop --methods, --verify and "
+          + "--max-draft, and give sizes with --budgets and --lengths")
     }
   }
 
@@ -182,8 +224,9 @@ struct BenchSpecCommand: AsyncParsableCommand {
   // MARK: Settings
 
   private func prompts() async throws -> [BenchPrompt] {
-    var prompts = try data.flatMap { try BenchPrompt.read($0) }
-    if humaneval { prompts += try await HumanEval.prompts() }
+    let isMix = suite == .auto && data.isEmpty && !humaneval
+    var prompts = try (isMix ? Self.mix() : data).flatMap { try BenchPrompt.read($0) }
+    if humaneval || isMix { prompts += try await HumanEval.prompts() }
     var seen: Set<String> = []
     // An id may occur in two files; the place makes it one again.
     let named = prompts.enumerated().map { index, prompt in
@@ -195,8 +238,22 @@ struct BenchSpecCommand: AsyncParsableCommand {
     return BenchPrompt.select(named, limit: limit, seed: seed)
   }
 
+  /// The repository's samples of chat and long documents.
+  /// - Throws: `InputError` outside the repository.
+  private static func mix() throws -> [String] {
+    let files = ["Benchmarks/spec-bench-sample.jsonl", "Benchmarks/long-documents.jsonl"]
+    for file in files where !FileManager.default.fileExists(atPath: file) {
+      throw InputError(
+        file,
+        "is not here: --suite auto reads the samples of the repository; run it in the "
+          + "repository's folder, or name prompts with --data")
+    }
+    return files
+  }
+
   private func settings(_ prompts: [BenchPrompt]) throws -> SpecSettings {
     var settings = SpecSettings()
+    settings.suite = suite
     settings.models = models
     settings.variants = try variants()
     settings.verification = verify
@@ -223,11 +280,19 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   private func variants() throws -> [SpecVariant] {
     let planners: [PlannerMode] =
-      switch planner {
+      switch planner ?? suite.planner {
       case .on: [.on]
       case .off: [.off]
       case .both: [.on, .off]
       }
+    if suite == .trees {
+      let trees = SpecTree.all(
+        budgets: try Self.counts(budgets, "--budgets"),
+        lengths: try Self.counts(lengths, "--lengths"))
+      return trees.flatMap { tree in
+        planners.map { SpecVariant(method: Self.draftModel, planner: $0, tree: tree) }
+      }
+    }
     return try methodNames().flatMap { name in
       planners.map { SpecVariant(method: name, planner: $0) }
     }
@@ -259,6 +324,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   }
 
   private func parsedTemperatures() throws -> [Double] {
+    let temperatures = temperatures ?? suite.temperatures
     let values = Self.list(temperatures).map { text in
       Double(text).flatMap { $0 >= 0 && $0.isFinite ? $0 : nil }
     }
@@ -267,6 +333,17 @@ struct BenchSpecCommand: AsyncParsableCommand {
         "--temperatures is '\(temperatures)', expected numbers from 0 on, such as 0,0.8")
     }
     return values.compactMap { $0 }
+  }
+
+  /// Sizes of trees; none for an empty text.
+  private static func counts(_ text: String, _ option: String) throws -> [Int] {
+    let most = 100
+    return try list(text).map { item in
+      guard let count = Int(item), (1...most).contains(count) else {
+        throw ValidationError("\(option) has '\(item)', expected numbers from 1 to \(most)")
+      }
+      return count
+    }
   }
 
   private static func list(_ text: String) -> [String] {

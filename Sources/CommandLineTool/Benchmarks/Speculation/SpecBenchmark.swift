@@ -81,19 +81,28 @@ struct SpecBenchmark: Sendable {
     var cell = SpecCell(
       model: model.reference, temperature: temperature, prompt: prompt.id,
       category: prompt.category)
-    let order = [SpecVariant.plain] + settings.variants
+    let order =
+      [SpecVariant.plain] + settings.variants.filter { $0.isRun(at: temperature) }
     var tokens: [SpecVariant: [Int32]] = [:]
+    // Trees share the models' reading of the prompt, so that more of the time goes into what is
+    // compared.
+    let shared = settings.suite == .trees ? Generator.ConversationID() : nil
     do {
+      if let shared, let first = settings.variants.first {
+        _ = try await answer(prompt, first, model, temperature, in: shared, limit: 4)
+      }
       for variant in isReversed ? order.reversed() : order {
-        let (run, output) = try await answer(prompt, variant, model, temperature)
+        let (run, output) = try await answer(prompt, variant, model, temperature, in: shared)
         cell.runs.append(run)
         tokens[variant] = output
       }
     } catch let error as GenerationError {
       guard case .promptTooLong = error else { throw error }
       cell.skipped = "\(error)"
+      if let shared { await model.generator.forget(shared) }
       return cell
     }
+    if let shared { await model.generator.forget(shared) }
     let reference = tokens[.plain] ?? []
     for index in cell.runs.indices where cell.runs[index].guarantee == .bitwise {
       let output = tokens[cell.runs[index].variant] ?? []
@@ -105,18 +114,25 @@ struct SpecBenchmark: Sendable {
   }
 
   /// All turns of a prompt, as one conversation.
+  ///
+  /// - Parameters:
+  ///   - shared: a conversation that others have had before, which is kept; nil for one of its own.
+  ///   - limit: most tokens of a turn; nil for what the settings say.
   private func answer(
-    _ prompt: BenchPrompt, _ variant: SpecVariant, _ model: LanguageModel, _ temperature: Double
+    _ prompt: BenchPrompt, _ variant: SpecVariant, _ model: LanguageModel, _ temperature: Double,
+    in shared: Generator.ConversationID? = nil, limit: Int? = nil
   ) async throws -> (SpecRun, [Int32]) {
-    let conversation = Generator.ConversationID()
+    let conversation = shared ?? Generator.ConversationID()
     var run = SpecRun(variant: variant)
     var output: [Int32] = []
     var messages: [ChatMessage] = []
     do {
       for turn in prompt.turns {
         messages.append(ChatMessage(role: "user", content: turn))
+        var options = options(variant, temperature)
+        options.maxTokens = limit ?? options.maxTokens
         let events = model.generator.generate(
-          try encode(messages, model), options: options(variant, temperature),
+          try encode(messages, model), options: options,
           conversation: conversation,
           // Each method learns from its own runs at this temperature and from no other's.
           memory: "bench \(variant.name) \(temperature)")
@@ -127,7 +143,7 @@ struct SpecBenchmark: Sendable {
       await model.generator.forget(conversation)
       throw error
     }
-    await model.generator.forget(conversation)
+    if shared == nil { await model.generator.forget(conversation) }
     return (run, output)
   }
 
@@ -167,6 +183,7 @@ struct SpecBenchmark: Sendable {
       options.verification = settings.verification
       options.maximumDraft = settings.maxDraft
     }
+    variant.tree?.apply(to: &options)
     return options
   }
 

@@ -6,11 +6,22 @@ struct SpecVariant: Sendable, Hashable, Codable {
   let method: String
   /// Whether drafts are priced.
   let planner: PlannerMode
+  /// Shape and size of its trees, and how they are tested, in the suite of trees; nil elsewhere.
+  var tree: SpecTree?
 
   static let plain = SpecVariant(method: "none", planner: .on)
 
   /// Name in tables.
-  var name: String { planner == .on ? method : "\(method), planner off" }
+  var name: String {
+    let name = planner == .on ? method : "\(method), planner off"
+    return tree.map { "\(name), \($0.name), \($0.size)" } ?? name
+  }
+
+  /// False for what is another variant under another name: at temperature 0 every verifier is the
+  /// greedy one.
+  func isRun(at temperature: Double) -> Bool {
+    temperature > 0 || tree.map { !$0.verification.isStochastic } ?? true
+  }
 }
 
 /// One step, as far as it has to be known to price it anew.

@@ -10,11 +10,15 @@ extension SpecReport {
       "<p>\(escaped(machine)); \(settings.promptCount) prompts, at most \(settings.maxTokens) "
         + "tokens a turn, seed \(settings.seed)."
         + (isComplete ? "" : " Interrupted: not every prompt was run.") + "</p>",
-      "<p>\(escaped(Self.explanation[0])) "
+      "<p>\(escaped(settings.suite == .trees ? Self.treeExplanation : Self.explanation[0])) "
         + "<strong>Prompts whose tokens differ from plain decoding’s although they must not: "
         + "\(mismatches).</strong></p>",
     ]
     for model in settings.models {
+      if settings.suite == .trees {
+        body += treeSections(model)
+        continue
+      }
       for temperature in settings.temperatures {
         body += section(model, temperature)
       }
@@ -28,7 +32,7 @@ extension SpecReport {
     return Self.page(body.joined(separator: "\n"))
   }
 
-  private func escaped(_ text: String) -> String { SVGBarChart.escaped(text) }
+  func escaped(_ text: String) -> String { SVGBarChart.escaped(text) }
 
   private func section(_ model: String, _ temperature: Double) -> [String] {
     let own = rows.filter { $0.model == model && $0.temperature == temperature }

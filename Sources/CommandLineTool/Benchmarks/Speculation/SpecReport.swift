@@ -14,6 +14,8 @@ struct SpecReport {
     let rate: Double
     let plainRate: Double
     let tokensPerForward: Double?
+    /// Drafted nodes of a forward pass.
+    let nodesPerForward: Double?
     /// Share of drafting in the time of the steps.
     let draftShare: Double
     /// Speed as a multiple of plain decoding's, all prompts together.
@@ -91,7 +93,7 @@ struct SpecReport {
     let plain = Totals(pairs.map(\.plain))
     // What is accepted shows best where as much was drafted as could be: both planners count.
     let records = [PlannerMode.on, .off].map { planner in
-      let variant = SpecVariant(method: variant.method, planner: planner)
+      let variant = SpecVariant(method: variant.method, planner: planner, tree: variant.tree)
       return cells.flatMap { cell in cell.runs.first { $0.variant == variant }?.steps ?? [] }
     }
     func pricing(_ steps: [SpecStep], _ cost: RelativeCost) -> SpecPricing {
@@ -104,6 +106,7 @@ struct SpecReport {
       model: model, temperature: temperature, variant: variant, category: category,
       prompts: pairs.count, rate: own.rate, plainRate: plain.rate,
       tokensPerForward: own.steps > 0 ? own.emitted / own.steps : nil,
+      nodesPerForward: own.steps > 0 ? own.nodes / own.steps : nil,
       draftShare: own.draft / max(own.draft + own.forward + own.verify, 1),
       ratio: plain.rate > 0 ? own.rate / plain.rate : 0,
       ratios: Samples(
@@ -122,6 +125,7 @@ struct SpecReport {
   private struct Totals {
     var steps = 0.0
     var emitted = 0.0
+    var nodes = 0.0
     var draft = 0.0
     var forward = 0.0
     var verify = 0.0
@@ -135,6 +139,7 @@ struct SpecReport {
         for step in run.steps {
           steps += 1
           emitted += Double(step.accepted.count + 1)
+          nodes += Double(step.nodes)
           draft += Double(step.draft)
           forward += Double(step.forward)
           verify += Double(step.verify)
@@ -173,8 +178,8 @@ struct SpecReport {
   }
 
   func lines(for stream: TextStream) -> [String] {
-    var lines: [String] = []
-    for (title, rows) in groups {
+    var lines = settings.suite == .trees ? treeLines(for: stream) : []
+    for (title, rows) in groups where settings.suite != .trees {
       var table = Table(
         .init("CATEGORY"), .init("PROMPTS", .right), .init("TOKENS/PASS", .right),
         .init("DRAFTING", .right), .init("TOKENS/S", .right), .init("RATIO", .right, style: .bold),
@@ -198,7 +203,8 @@ struct SpecReport {
     }
     for (prompt, reason) in skipped { lines.append("left out: \(prompt): \(reason)") }
     if !isComplete { lines.append("interrupted: not every prompt was run") }
-    return lines + Self.explanation.map { stream.styled($0, .dim) }
+    let explanation = settings.suite == .trees ? [Self.treeExplanation] : Self.explanation
+    return lines + explanation.map { stream.styled($0, .dim) }
   }
 
   static let explanation = [
@@ -246,6 +252,7 @@ extension SpecReport.Row {
       "model": .string(model), "temperature": .number(temperature),
       "method": .string(variant.method), "planner": .string(variant.planner.rawValue),
       "category": .string(category ?? "all"), "prompts": .integer(prompts),
+      "tree": variant.tree?.json ?? .null, "nodes_per_forward": optional(nodesPerForward),
       "tokens_per_forward": optional(tokensPerForward), "draft_share": rounded(draftShare),
       "tokens_per_second": rounded(rate), "plain_tokens_per_second": rounded(plainRate),
       "ratio": rounded(ratio), "ratio_of_prompts": ratios.json,

@@ -5,6 +5,7 @@ import Synchronization
 /// Everything that the figures of a benchmark depend on, the machine aside.
 struct SpecSettings: Sendable, Equatable, Codable {
   var version = 1
+  var suite = SpecSuite.methods
   var models: [String] = []
   var draft: String?
   var variants: [SpecVariant] = []

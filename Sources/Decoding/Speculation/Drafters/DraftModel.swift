@@ -40,6 +40,8 @@ public final class DraftModel {
 public enum DraftModelError: Error, Equatable, CustomStringConvertible, LocalizedError {
   /// No draft model was loaded.
   case missing
+  /// No second model was loaded for a method that needs one.
+  case notLoaded(method: String)
   /// The models' tokens do not mean the same; target first.
   case differentVocabulary(draft: String, VocabularyDifference)
 
@@ -49,6 +51,9 @@ public enum DraftModelError: Error, Equatable, CustomStringConvertible, Localize
     case .missing:
       "--speculate draft-model needs a draft model: name a smaller model of the same vocabulary "
         + "with --draft MODEL"
+    case .notLoaded(let method):
+      "\(method) needs a second model: name a smaller model of the same vocabulary with --draft "
+        + "MODEL"
     case .differentVocabulary(let draft, let difference):
       "\(draft) cannot draft for this model, their vocabularies differ (target, then draft): "
         + "\(difference); choose a --draft MODEL of the same family"

@@ -15,6 +15,9 @@ import Transformers
 /// over what it has not seen yet: the target's own token, after a full acceptance also the last
 /// drafted one.
 ///
+/// By itself it drafts one path; trees of other shapes are grown from its distributions
+/// (`TreeDrafter`), one pass for all nodes of a level.
+///
 /// The smaller model's keys and values live as long as the conversation and follow the target's: the
 /// common prefix stays, the accepted part of the last draft is committed, the rest is run.
 final class DraftModelDrafter: Drafter {
@@ -29,6 +32,10 @@ final class DraftModelDrafter: Drafter {
   private let tokenizerEnds: Set<Int32>
   private let targetVocabulary: Int
   private var processor: LogitsProcessor?
+  /// The same at temperature 1 where the text is greedy: trees ask for what is likely.
+  private var treeProcessor: LogitsProcessor?
+  /// Place of each node of the step's tree among the nodes that the sequence has run.
+  private var places: [Int: Int] = [:]
 
   /// Measures the smaller model's passes if they are to be planned with.
   /// - Throws: `DraftModelError.missing`; `ForwardError` from measuring.
@@ -51,6 +58,9 @@ final class DraftModelDrafter: Drafter {
       for token in targetVocabulary..<vocabulary { sampling.logitBias[Int32(token)] = -.infinity }
     }
     processor = try LogitsProcessor(
+      options: sampling, vocabularyCount: vocabulary, seed: context.noise.seed)
+    if sampling.isGreedy { sampling.temperature = 1 }
+    treeProcessor = try LogitsProcessor(
       options: sampling, vocabularyCount: vocabulary, seed: context.noise.seed)
   }
 
@@ -142,95 +152,67 @@ final class DraftModelDrafter: Drafter {
   }
 }
 
-/// The smaller model's side of a conversation: committed tokens, and below them the nodes that were
-/// run for the latest draft.
-final class DraftSequence {
-  /// Tokens that one pass catches up on.
-  static let chunk = 256
+extension DraftModelDrafter: DistributionSource {
+  /// Logits this far below the largest, in units of the temperature, are left out of a
+  /// distribution: it is tested as it is drawn from, so the output stays exact, and less than one
+  /// draw in a thousand would have come from there.
+  private static let range: Float = 16
 
-  private let engine: ForwardEngine
-  private let cache: KVCache
-  private var batch = ForwardBatch()
-  /// Tokens in the cache.
-  private var tokens: [Int32] = []
-  /// How many of them are known to be the generation's.
-  private var agreed = 0
-  /// Nodes below them: token and parent (-1 for the committed ones).
-  private var nodes: [(token: Int32, parent: Int)] = []
-
-  init(_ engine: ForwardEngine) {
-    self.engine = engine
-    cache = engine.makeCache()
-  }
-
-  /// Another generation may have another prompt.
-  func beginGeneration() { agreed = 0 }
-
-  /// False for tokens that only the target's vocabulary has, and where the context is too short.
-  func canHold(_ history: [Int32]) -> Bool {
-    let vocabulary = engine.model.configuration.vocabularyCount
-    return history.count <= engine.contextLimit
-      && history[min(agreed, history.count)...].allSatisfy { Int($0) < vocabulary }
-  }
-
-  /// Tokens that have to be run before the next draft: one at least, for its logits.
-  func missing(_ history: [Int32]) -> Int {
-    agreed = common(history)
-    let held = agreed == tokens.count ? agreed + accepted(history).count : agreed
-    return history.count - min(held, history.count - 1)
-  }
-
-  /// Brings the cache to `history` and returns the logits after its last token, valid until the
-  /// engine's next pass.
-  func follow(_ history: [Int32]) throws -> UnsafeBufferPointer<Float> {
-    agreed = common(history)
-    if agreed == tokens.count {
-      // Not the last token: it is run again for its logits.
-      let path = accepted(history).prefix(max(history.count - 1 - tokens.count, 0))
-      try cache.commit(path: path)
-      tokens.append(contentsOf: path.map { nodes[$0].token })
-      agreed = tokens.count
+  /// One pass of the smaller model over all nodes of the level; for the root, over what the text
+  /// has that the model has not seen.
+  func distributions(
+    after nodes: [Int], of tree: TokenTree, context: DraftContext
+  ) throws -> [DraftDistribution] {
+    guard let treeProcessor else { return nodes.map { _ in .empty } }
+    if nodes == [TokenTree.root] {
+      places.removeAll(keepingCapacity: true)
+      let room = model.engine.contextLimit - context.position
+      guard room >= 0, sequence.canHold(context.tokens) else { return [.empty] }
+      return [
+        try distribution(try sequence.follow(context.tokens), [], context, treeProcessor)
+      ]
     }
-    nodes.removeAll(keepingCapacity: true)
-    let begin = min(agreed, history.count - 1)
-    try cache.truncate(to: begin)
-    tokens.removeSubrange(begin...)
-    let output = try engine.prefill(history[begin...], into: cache, chunk: Self.chunk)
-    tokens.append(contentsOf: history[begin...])
-    agreed = tokens.count
-    return output.logits(0)
-  }
-
-  /// Runs new nodes, all of one level, and returns the logits after the last of them. A node's
-  /// parent is an earlier node, or -1 for the committed tokens.
-  func extend(
-    _ level: [(token: Int32, parent: Int)]
-  ) throws -> UnsafeBufferPointer<Float> {
-    batch.removeAll()
-    batch.append(
-      tree: level.map(\.token), parents: level.map { Int32($0.parent) }, to: cache)
-    let output = try engine.forward(batch)
-    nodes.append(contentsOf: level)
-    return output.logits(level.count - 1)
-  }
-
-  /// Committed tokens that `history` begins with.
-  private func common(_ history: [Int32]) -> Int {
-    let limit = min(tokens.count, history.count)
-    var common = min(agreed, limit)
-    while common < limit, tokens[common] == history[common] { common += 1 }
-    return common
-  }
-
-  /// Nodes on the path that `history` takes below the committed tokens, root first.
-  private func accepted(_ history: [Int32]) -> [Int] {
-    var path: [Int] = []
-    for token in history.dropFirst(tokens.count) {
-      let parent = path.last ?? -1
-      guard let next = nodes.firstIndex(where: { $0.parent == parent && $0.token == token })
-      else { break }
-      path.append(next)
+    let open = nodes.filter { canRun($0, of: tree, context) }
+    guard !open.isEmpty else { return nodes.map { _ in .empty } }
+    let output = try sequence.run(
+      open.map { (tree.tokens[$0], parent: places[Int(tree.parents[$0])] ?? -1) })
+    for (row, node) in open.enumerated() { places[node] = output.first + row }
+    var row = 0
+    return try nodes.map { node in
+      guard row < open.count, open[row] == node else { return .empty }
+      row += 1
+      return try distribution(
+        output.logits.logits(row - 1), tree.path(to: node), context, treeProcessor)
     }
-    return path
+  }
+
+  /// False at the end of the text, at the end of the context, and below what was not run.
+  private func canRun(_ node: Int, of tree: TokenTree, _ context: DraftContext) -> Bool {
+    let parent = Int(tree.parents[node])
+    return !tokenizerEnds.contains(tree.tokens[node])
+      && context.position + Int(tree.depths[node]) < model.engine.contextLimit
+      && (parent < 0 || places[parent] != nil)
+  }
+
+  private func distribution(
+    _ logits: UnsafeBufferPointer<Float>, _ path: [Int32], _ context: DraftContext,
+    _ processor: LogitsProcessor
+  ) throws -> DraftDistribution {
+    let temperature = processor.options.temperature
+    return try path.withUnsafeBufferPointer { path in
+      try processor.withCandidates(logits: logits, history: context.history, path: path) {
+        ids, logits in
+        let largest = ElementaryFunctions.largest(of: logits)
+        let bound = largest - Self.range * Float(temperature)
+        var tokens: [Int32] = []
+        var weights: [Double] = []
+        for index in ids.indices where logits[index] >= bound {
+          tokens.append(ids[index])
+          weights.append(
+            ElementaryFunctions.exp(Double(logits[index] - largest) / temperature))
+        }
+        return DraftDistribution(tokens: tokens, weights: weights)
+      }
+    }
   }
 }

@@ -17,6 +17,7 @@ final class RecyclingDrafter: Drafter {
   private let settings: RecyclingSettings
   private let path: String?
   private var proposed = TokenTree()
+  private var proposedAt = -1  // position of the first node of `proposed`
   private var places: [Int] = []  // template node -> node of `proposed`, -1 where there is none
 
   init(settings: RecyclingSettings, state: RecyclingState, path: String? = nil) {
@@ -79,10 +80,12 @@ final class RecyclingDrafter: Drafter {
       places[node] = tree.append(next, below: below, probability: state.acceptance(of: node))
     }
     proposed = tree
+    proposedAt = context.position
   }
 
   func observe(_ step: DraftObservation, context: DraftContext) {
-    if !step.tree.isEmpty {
+    // Where others drafted, nothing is known of the template.
+    if !step.tree.isEmpty, step.position == proposedAt {
       state.count(step, proposed: proposed, places: places)
       if settings.learnsTemplate { state.sortByAcceptance() }
     }

@@ -203,7 +203,7 @@ extension TrigramTable {
   }
 
   /// Tells vocabularies apart: a hash of every token's bytes.
-  private static func fingerprint(of tokenizer: Tokenizer) -> UInt64 {
+  static func fingerprint(of tokenizer: Tokenizer) -> UInt64 {
     var hash = hash([])
     for token in 0..<Int32(truncatingIfNeeded: tokenizer.vocabularyCount) {
       hash = self.hash(tokenizer.bytes(of: token)[...] + [0xFF], from: hash)

@@ -131,12 +131,15 @@ final class EnsembleDrafter: Drafter {
 
   func observe(_ step: DraftObservation, context: DraftContext) {
     let context = context.forChosenDrafts
-    for (index, member) in members.enumerated() {
+    for (index, member) in members.enumerated()
+    where member.runsModel || planner?.isWorking(index) ?? true {
       let own = DraftObservation(
         position: step.position, tree: step.tree, accepted: step.accepted, emitted: step.emitted,
         logits: step.logits,
         taps: member.taps.compactMap { step.taps.indices.contains($0) ? step.taps[$0] : nil })
+      let began = now()
       attempt(index, .observe) { try $0.observe(own, context: context) }
+      planner?.learnLearning(index, microseconds: now() - began, nodes: step.tree.count)
     }
   }
 

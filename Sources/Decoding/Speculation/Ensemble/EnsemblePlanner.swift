@@ -11,13 +11,12 @@
 /// what comes next. Where asking never pays, `ProbeAllowance` allows a look now and then.
 ///
 /// **Look-ups** are asked in every step, as they cost next to nothing. One whose microseconds do
-/// count is asked while what it alone contributes (the gain with it minus the gain without) is worth
-/// them, and now and then beside that.
+/// count, those of learning among them, works while what it alone contributes (the gain with it minus
+/// the gain without) is worth them, and rests else (`WorkShift`).
 ///
 /// Everything proposed is judged by the tokens that come out, run or not, as in `MeasuredPlanner`.
 /// Deterministic: time enters through `observe` and `learnPrice` only.
 final class EnsemblePlanner: SharingPlanner {
-  private static let trials = 8
   private static let mostWalks = 16
   /// Steps that catching up may be paid back in: these, and one for every four tokens so far.
   private static let horizon = (least: 4.0, perToken: 0.25)
@@ -51,8 +50,6 @@ final class EnsemblePlanner: SharingPlanner {
     let name: String
     let record: DrafterRecord
     var acceptance = AcceptanceTable(memory: StepEconomy.memory)
-    /// Tokens that it alone gains in a step in which it is asked.
-    var ownGain = 0.0
     var asked: Asked?
   }
 
@@ -135,25 +132,27 @@ final class EnsemblePlanner: SharingPlanner {
 
   /// What a member that looks tables up may propose; nil to pass it over.
   func budget(ofTable index: Int, _ limit: DraftBudget) -> DraftBudget? {
-    let known = members[index].record
-    let price = known.proposalMicroseconds ?? 0
-    let single = tokenMicroseconds
-    let isWorthIt =
-      known.proposals < Self.trials || price <= Self.negligible * single
-      || members[index].ownGain * single >= price
-    if !isWorthIt {
-      guard known.probes.allowsTime(price) else {
-        explain(index) { $0.note = "what it alone finds is not worth its time now" }
-        return nil
-      }
-      known.probes.payTime(price)
+    guard isWorking(index) else {
+      explain(index) { $0.note = "rests: what it alone finds is not worth its time" }
+      return nil
     }
     members[index].asked = Asked()
-    explain(index) {
-      $0.wasAsked = true
-      $0.note = isWorthIt ? nil : "asked to look again"
-    }
+    explain(index) { $0.wasAsked = true }
     return limit
+  }
+
+  /// False for a look-up that rests: it is not asked, and does not learn.
+  func isWorking(_ index: Int) -> Bool { !members[index].record.shift.isResting }
+
+  /// Microseconds of a step with a look-up in it: of asking it and of its learning.
+  private func workTime(_ index: Int) -> Double {
+    let known = members[index].record
+    return (known.proposalMicroseconds ?? 0) + known.learning.step
+  }
+
+  /// Learns what a member's learning from a step took.
+  func learnLearning(_ index: Int, microseconds: Double, nodes: Int) {
+    members[index].record.learning.observe(microseconds, nodes: nodes)
   }
 
   /// What a member that runs a model may propose; nil to pass it over.
@@ -350,14 +349,15 @@ final class EnsemblePlanner: SharingPlanner {
     let least = Self.negligible * tokenMicroseconds
     for index in members.indices {
       guard let asked = members[index].asked, asked.levels == nil,
-        members[index].record.proposalMicroseconds ?? 0 > least
+        workTime(index) > least
       else { continue }
       loadNodes(most)
       let rate = rate(reachable)
       let whole = choose(rate: rate).gain
       loadNodes(most) { proposal.isOnly(index, at: $0) }
       let rest = choose(rate: rate).gain
-      members[index].ownGain += (max(whole - rest, 0) - members[index].ownGain) / StepEconomy.memory
+      let known = members[index].record
+      known.ownGain += (max(whole - rest, 0) - known.ownGain) / StepEconomy.memory
     }
   }
 
@@ -377,6 +377,12 @@ final class EnsemblePlanner: SharingPlanner {
       member.record.probes.passStep(microseconds: planned.forwardMicroseconds / sequences)
     }
     record.learning.observe(planned.learningMicroseconds, nodes: nodes)
+    for (index, member) in members.enumerated() where !drafter.members[index].runsModel {
+      let time = workTime(index)
+      let isNegligible = time <= Self.negligible * tokenMicroseconds
+      member.record.shift.pass(
+        isWorthIt: isNegligible || member.record.ownGain * tokenMicroseconds >= time)
+    }
     beginLevelWalks()
     follow(planned.emitted)
     economy.observe(

@@ -129,6 +129,9 @@ final class DrafterRecord {
   /// Microseconds of learning from a step: of every step, and for each row beside the root.
   var learning = LearningTime()
   var probes = ProbeAllowance()
+  /// When it works for an ensemble, and the tokens that it alone gains in a step of it.
+  var shift = WorkShift()
+  var ownGain = 0.0
 }
 
 /// How much looking again may cost where drafting does not pay.
@@ -173,6 +176,34 @@ struct ProbeAllowance: Equatable {
   /// What a look has shown.
   mutating func learn(gained: Bool) { wait = gained ? 1 : min(wait * 2, Self.longestWait) }
 
+}
+
+/// When a look-up of an ensemble works and when it rests, in steps.
+///
+/// It works long enough to be judged; if it is not worth its time then, it rests, longer each time.
+struct WorkShift: Equatable {
+  private static let trial = 96
+  private static let shortestRest = 128
+  private static let longestRest = 4096
+
+  private(set) var isResting = false
+  private var steps = 0
+  private var rest = shortestRest
+
+  /// A step is over.
+  /// - Parameter isWorthIt: whether the work of the latest steps was worth its time.
+  mutating func pass(isWorthIt: Bool) {
+    steps += 1
+    if isResting {
+      guard steps >= rest else { return }
+      (isResting, steps) = (false, 0)
+      rest = min(rest * 2, Self.longestRest)
+    } else if isWorthIt {
+      rest = Self.shortestRest
+    } else if steps >= Self.trial {
+      (isResting, steps) = (true, 0)
+    }
+  }
 }
 
 /// What planners of one model keep between generations.

@@ -146,12 +146,21 @@ final class MeasuredPlanner: SharingPlanner {
     }
     let nodes = Int((Double(count) * width).rounded())
     var budget = DraftBudget(
-      nodes: context.needsDistributions ? min(nodes, limit.nodes) : limit.nodes, depth: count)
+      nodes: context.needsDistributions
+        ? min(nodes, limit.nodes) : affordable(limit.nodes, levels: count, rate: chosen.rate),
+      depth: count)
     if runsModel, !step.isProbe {
       let perNode = price.level + (cost(count) - cost(0)) / Double(count)
       budget.leastPathProbability = Float(min(chosen.rate * perNode, 0.9))
     }
     return budget
+  }
+
+  /// As many nodes as would pay if every level gave a token: a larger tree is never worth its rows.
+  private func affordable(_ limit: Int, levels: Int, rate: Double) -> Int {
+    var nodes = min(levels, limit)
+    while nodes < limit, rate * (cost(nodes + 1) - cost(0)) <= Double(levels) { nodes += 1 }
+    return nodes
   }
 
   private func payback(_ context: DraftContext) -> Double {

@@ -9,15 +9,19 @@ import Compute
 ///
 /// Cost: one pass of the drafter for each level.
 public final class ChildCountsBuilder: TreeBuilder {
-  /// Children of each node, by level.
-  public let counts: [Int]
   /// How siblings are drawn.
   public let law: SiblingLaw
+  private let counts: (DraftBudget) -> [Int]
 
+  /// Trees of one shape, whatever the budget.
   /// - Parameter counts: one number for each level, 1 or more.
-  public init(_ counts: [Int], law: SiblingLaw) {
-    self.counts = counts.map { max($0, 1) }
+  public convenience init(_ counts: [Int], law: SiblingLaw) { self.init(law: law) { _ in counts } }
+
+  /// Trees whose shape follows the budget.
+  /// - Parameter counts: children of each node, by level.
+  public init(law: SiblingLaw, counts: @escaping (DraftBudget) -> [Int]) {
     self.law = law
+    self.counts = counts
   }
 
   /// Adds whole levels, and of the last one as many nodes as the budget has left.
@@ -27,13 +31,14 @@ public final class ChildCountsBuilder: TreeBuilder {
   ) throws {
     // Independent draws come together in shared nodes: `draws` is how many run through each.
     var level = [(node: TokenTree.root, draws: 1)]
-    for count in counts.prefix(budget.depth) {
+    for count in counts(budget).prefix(budget.depth).map({ max($0, 1) }) {
       guard tree.count < budget.nodes, !level.isEmpty else { return }
       let distributions = try source.distributions(
         after: level.map(\.node), of: tree, context: context)
       var next: [(node: Int, draws: Int)] = []
       for (parent, distribution) in zip(level, distributions) {
         guard tree.count < budget.nodes else { break }
+        guard !distribution.isEmpty else { continue }
         let room = budget.nodes - tree.count
         if law == .independent, !context.sampling.isGreedy {
           next += drawIndependently(

@@ -42,8 +42,10 @@ public final class DySpecBuilder: TreeBuilder {
     case .greedy: try buildGreedily(budget, source, context, &tree)
     case .threshold(let given):
       let least = given ?? steered ?? 1 / Double(max(budget.nodes, 1))
-      try buildByLevel(budget, least: least, source, context, &tree)
-      guard given == nil else { return }
+      // Where the planner knows what a node costs, none is taken that is worth less.
+      let priced = max(least, Double(budget.leastPathProbability))
+      try buildByLevel(budget, least: priced, source, context, &tree)
+      guard given == nil, priced == least else { return }
       let size = Double(max(budget.nodes, 1))
       let factor = (Double(max(tree.count, 1)) / size).squareRoot()
       steered = min(max(least * factor, 1 / (8 * size)), 2 / size)
@@ -88,7 +90,8 @@ public final class DySpecBuilder: TreeBuilder {
   ) throws -> [Slot] {
     let distributions = try source.distributions(
       after: nodes.map(\.node), of: tree, context: context)
-    return zip(nodes, distributions).map { parent, distribution in
+    return zip(nodes, distributions).compactMap { parent, distribution in
+      if distribution.isEmpty { return nil }
       tree.declare(distribution, below: parent.node, context: context)
       let order = SiblingOrder(
         distribution, count: budget.nodes, node: parent.node,

@@ -14,11 +14,15 @@ import Compute
 ///
 /// Cost: one pass of the drafter for each level.
 public final class StochasticBeamBuilder: TreeBuilder {
-  /// Nodes that survive on each level.
-  public let width: Int
+  private let width: (DraftBudget) -> Int
 
-  /// - Parameter width: 1 or more.
-  public init(width: Int) { self.width = max(width, 1) }
+  /// Beams of one width.
+  /// - Parameter width: nodes that survive on each level, 1 or more.
+  public convenience init(width: Int) { self.init { _ in width } }
+
+  /// Beams whose width follows the budget.
+  /// - Parameter width: nodes that survive on each level.
+  public init(width: @escaping (DraftBudget) -> Int) { self.width = width }
 
   private struct Beam {
     var node: Int
@@ -34,11 +38,12 @@ public final class StochasticBeamBuilder: TreeBuilder {
     let perturbed: Double
   }
 
-  /// Adds up to `width` nodes on each level.
+  /// Adds up to as many nodes as the beam is wide on each level.
   public func build(
     _ budget: DraftBudget, from source: any DistributionSource, context: DraftContext,
     into tree: inout TokenTree
   ) throws {
+    let width = max(width(budget), 1)
     var beams = [Beam(node: TokenTree.root, logProbability: 0, perturbed: 0)]
     for _ in 0..<budget.depth {
       let room = min(width, budget.nodes - tree.count)
@@ -47,8 +52,9 @@ public final class StochasticBeamBuilder: TreeBuilder {
         after: beams.map(\.node), of: tree, context: context)
       var candidates: [Candidate] = []
       for (beam, distribution) in zip(beams, distributions) {
+        guard !distribution.isEmpty else { continue }
         tree.declare(distribution, below: beam.node, context: context)
-        candidates += children(of: beam, distribution, tree, context)
+        candidates += children(of: beam, distribution, width: width, tree, context)
       }
       // Ties, which only exact arithmetic can make, go to the earlier one.
       let order = candidates.indices.sorted {
@@ -66,7 +72,8 @@ public final class StochasticBeamBuilder: TreeBuilder {
   }
 
   private func children(
-    of beam: Beam, _ distribution: DraftDistribution, _ tree: TokenTree, _ context: DraftContext
+    of beam: Beam, _ distribution: DraftDistribution, width: Int, _ tree: TokenTree,
+    _ context: DraftContext
   ) -> [Candidate] {
     // Only the first `width` of a node can be among the first `width` of all.
     let order = SiblingOrder(

@@ -3,7 +3,10 @@ import Compute
 /// A drafter that can tell its distribution of the next token at any node of a tree.
 public protocol DistributionSource: AnyObject {
   /// The processed distributions after `nodes` of `tree` (`TokenTree.root` for the root), all of
-  /// one level, in one pass of its model.
+  /// one level, in one pass of its model. Empty where nothing is to be drafted, as below the end
+  /// of the text.
+  ///
+  /// At temperature 0 they are those of temperature 1: what is likely is asked for, not one token.
   func distributions(
     after nodes: [Int], of tree: TokenTree, context: DraftContext
   ) throws -> [DraftDistribution]
@@ -20,6 +23,14 @@ public protocol TreeBuilder: AnyObject {
     _ budget: DraftBudget, from source: any DistributionSource, context: DraftContext,
     into tree: inout TokenTree
   ) throws
+
+  /// Learns from a step.
+  func observe(_ step: DraftObservation)
+}
+
+extension TreeBuilder {
+  /// Nothing to learn.
+  public func observe(_ step: DraftObservation) {}
 }
 
 /// The tokens of a distribution in the order in which they are drawn without replacement.
@@ -46,17 +57,15 @@ public struct SiblingOrder {
   public init(
     _ distribution: DraftDistribution, count: Int, node: Int, position: Int, context: DraftContext
   ) {
-    let noise = Self.noise(of: node, context)
-    let entries = distribution.tokens.indices.map { index in
-      let token = distribution.tokens[index]
-      let logProbability = ElementaryFunctions.log(distribution.probabilities[index])
-      let gumbel = noise?.gumbel(position: position, token: Int(token)) ?? 0
-      return (token: token, logProbability: logProbability, key: logProbability + gumbel)
+    var best = LargestKeys(count)
+    if let noise = Self.noise(of: node, context) {
+      best.offer(distribution, noise: noise, position: position)
+    } else {
+      best.offer(distribution)
     }
-    let ordered = entries.sorted { ($0.key, $1.token) > ($1.key, $0.token) }.prefix(count)
-    tokens = ordered.map(\.token)
-    logProbabilities = ordered.map(\.logProbability)
-    keys = ordered.map(\.key)
+    tokens = best.entries.map(\.token)
+    logProbabilities = best.entries.map(\.logProbability)
+    keys = best.entries.map(\.key)
   }
 
   private static func noise(of node: Int, _ context: DraftContext) -> RandomStream? {
@@ -78,15 +87,64 @@ struct IndependentDraw {
     let noise =
       context.needsDistributions || round > 0
       ? context.noise(of: node, round: round) : context.noise
-    var best = (score: -Double.infinity, index: 0)
-    for index in distribution.tokens.indices {
-      let score =
-        ElementaryFunctions.log(distribution.probabilities[index])
-        + noise.gumbel(position: position, token: Int(distribution.tokens[index]))
-      if score > best.score { best = (score, index) }
+    var best = LargestKeys(1)
+    best.offer(distribution, noise: noise, position: position)
+    let entry = best.entries.first
+    id = entry?.token ?? 0
+    probability = entry.map { ElementaryFunctions.exp($0.logProbability) } ?? 0
+  }
+}
+
+/// The few tokens of a distribution with the largest log-probabilities, noise added.
+private struct LargestKeys {
+  typealias Entry = (token: Int32, logProbability: Double, key: Double)
+  private(set) var entries: [Entry] = []
+  private let count: Int
+
+  init(_ count: Int) { self.count = max(count, 0) }
+
+  /// Every token that reaches `bound` is in, if there is room.
+  private var bound: Double { entries.count < count ? -.infinity : entries.last?.key ?? .infinity }
+
+  mutating func offer(_ distribution: DraftDistribution) {
+    var least = 0.0
+    for (token, probability) in zip(distribution.tokens, distribution.probabilities)
+    where probability > least {
+      let logProbability = ElementaryFunctions.log(probability)
+      insert((token, logProbability, logProbability))
+      if entries.count == count { least = ElementaryFunctions.exp(bound) * 0.999_999 }
     }
-    id = distribution.tokens[best.index]
-    probability = distribution.probabilities[best.index]
+  }
+
+  /// Noise, and logarithms, are computed only where they can lead to one of the largest keys: with
+  /// z leading zeros in the complement of a number's bits the noise is at most (z + 1) log 2.
+  mutating func offer(_ distribution: DraftDistribution, noise: RandomStream, position: Int) {
+    var block = -1
+    var bits = SIMD4<UInt32>.zero
+    var least = 0.0
+    for index in distribution.tokens.indices {
+      let token = distribution.tokens[index]
+      let probability = distribution.probabilities[index]
+      if Int(token) >> 2 != block {
+        block = Int(token) >> 2
+        bits = noise.bits(position: position, block: block)
+      }
+      let own = bits[Int(token) & 3]
+      let factor = Double(UInt64(2) << UInt64((~own).leadingZeroBitCount))
+      guard probability * factor >= least else { continue }
+      let logProbability = ElementaryFunctions.log(probability)
+      insert((token, logProbability, logProbability + RandomStream.gumbel(own)))
+      if entries.count == count { least = ElementaryFunctions.exp(bound) * 0.999_999 }
+    }
+  }
+
+  /// Of equal keys the lower token stands first; tokens come in ascending order.
+  private mutating func insert(_ entry: Entry) {
+    guard count > 0, entries.count < count || entry.key > bound else { return }
+    var place = entries.count
+    while place > 0, entries[place - 1].key < entry.key { place -= 1 }
+    entries.insert(entry, at: place)
+    if entries.count > count { entries.removeLast() }
   }
 }
 

@@ -33,6 +33,8 @@ import Testing
         let best = bruteForce(acceptance, nodes, depth)
         #expect(abs(best - shapes.value(nodes: nodes)) < 1e-12, "\(acceptance) \(nodes) \(depth)")
         for place in shape.parents.indices { #expect(shape.parents[place] < place) }
+        let shallow = shapes.shape(nodes: nodes, depth: depth - 1).value(acceptance: acceptance)
+        #expect(abs(shallow - bruteForce(acceptance, nodes, depth - 1)) < 1e-12)
       }
     }
   }
