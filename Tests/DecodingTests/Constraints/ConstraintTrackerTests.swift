@@ -30,7 +30,9 @@ struct ConstraintTrackerTests {
     #expect(
       try possible(tracker, history, toy.tokens("es!")) == toy.tokens("!") + [ToyConstraint.end])
     #expect(
-      try possible(tracker, TokenHistory([1, 2] + toy.tokens("no!!")), []) == [ToyConstraint.end])
+      try possible(toy.tracker(promptCount: 2), TokenHistory([1, 2] + toy.tokens("no!!")), []) == [
+        ToyConstraint.end
+      ])
   }
 
   @Test("drafts lose what the constraint forbids, and what is below it")
