@@ -35,10 +35,14 @@ let package = Package(
     .target(
       name: "Tokenization", path: "Sources/Tokenization", swiftSettings: swiftSettings),
     .target(
+      name: "Constraints", dependencies: ["Tokenization"], path: "Sources/Constraints",
+      swiftSettings: swiftSettings),
+    .target(
       name: "Transformers", dependencies: ["Compute", "Checkpoints", "CKernels"],
       path: "Sources/Transformers", swiftSettings: swiftSettings),
     .target(
-      name: "Decoding", dependencies: ["Transformers", "Tokenization", "Checkpoints"],
+      name: "Decoding",
+      dependencies: ["Transformers", "Tokenization", "Checkpoints", "Constraints"],
       path: "Sources/Decoding", swiftSettings: swiftSettings),
     .target(
       name: "Foretoken", dependencies: ["Decoding"], path: "Sources/Foretoken",
@@ -64,6 +68,10 @@ let package = Package(
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "Checkpoints", "TestSupport"],
       path: "Tests/TokenizationTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "ConstraintsTests",
+      dependencies: ["Constraints", "Foretoken", "TestSupport"],
+      path: "Tests/ConstraintsTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "TransformersTests",
       dependencies: ["Transformers", "CKernels", "TestSupport"],

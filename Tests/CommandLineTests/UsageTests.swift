@@ -7,7 +7,7 @@ struct UsageTests {
   static let commands = [
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
-    ["bench", "concurrency"], ["race"], ["train"], ["train", "ngrams"],
+    ["bench", "concurrency"], ["bench", "constraints"], ["race"], ["train"], ["train", "ngrams"],
     ["train", "adadec-threshold"],
   ]
 
@@ -66,7 +66,11 @@ struct UsageTests {
     ["chat", "--verify", "greedy", "--temperature", "0.8"],
     ["race", "x", "--between", "copy"], ["race", "x", "--between", "copy,no-such-method"],
     ["race", "x", "--between", "copy,none", "--speculate", "copy"],
-    ["race", "x", "--repeats", "0"], ["bench", "spec"],
+    ["race", "x", "--repeats", "0"], ["bench", "spec"], ["bench", "constraints", "--states", "0"],
+    ["run", "x", "--json-object", "--regex", "a"], ["run", "x", "--align", "asap"],
+    ["run", "x", "--json-object", "--align", "asap"],
+    ["run", "x", "--json-object", "--ignore-eos"],
+    ["run", "x", "--regex", "a", "--align", "asap", "--temperature", "1", "--top-p", "0.9"],
     ["bench", "spec", "--humaneval", "--methods", "none"],
     ["bench", "spec", "--humaneval", "--methods", "no-such-method"],
     ["bench", "spec", "--humaneval", "--temperatures", "warm"],

@@ -36,9 +36,13 @@ struct ChatCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
   @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+  @OptionGroup(title: "Constraints") var constraints: ConstraintArguments
   @OptionGroup(title: "Drafts") var drafts: DraftArguments
 
-  func validate() throws { try generation.check(with: sampling) }
+  func validate() throws {
+    try generation.check(with: sampling)
+    try constraints.check(generation.options(sampling: sampling.options))
+  }
 
   func run() async throws {
     var transcript = ChatTranscript(instructions: system)
@@ -46,10 +50,11 @@ struct ChatCommand: AsyncParsableCommand {
       transcript = try ChatTranscript(reading: file)
       if let system { transcript.instructions = system }
     }
+    var options = generation.options(sampling: sampling.options)
+    try constraints.apply(to: &options)
     let languageModel = try await Interrupts.cancelling { [model] in try await model.load() }
     // A model that cannot converse is refused now and not after the first question.
     _ = try languageModel.chatTemplate()
-    var options = generation.options(sampling: sampling.options)
     options.prediction = try generation.predictionText()
     let trace = try drafts.openTrace()
     var conversation = ChatConversation(

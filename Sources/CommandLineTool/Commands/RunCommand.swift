@@ -23,6 +23,8 @@ struct RunCommand: AsyncParsableCommand {
         foretoken run "Give the story a title:" --file story.txt --decode diverse-beam --n 4
         foretoken run "Who wrote it?" --decode exact-extract --passage letter.txt
         foretoken run "Name a colour." --temperature 1 --n 3 --trace steps.jsonl
+        foretoken run "A person:" --json-schema person.json
+        foretoken run "Yes or no?" --grammar 'root ::= "yes" | "no"'
       """)
 
   @OptionGroup var input: PromptArguments
@@ -45,6 +47,7 @@ struct RunCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
   @OptionGroup(title: "Generation") var generation: GenerationArguments
   @OptionGroup(title: "Sampling") var sampling: SamplingArguments
+  @OptionGroup(title: "Constraints") var constraints: ConstraintArguments
   @OptionGroup(title: "Samples") var samples: SampleArguments
   @OptionGroup(title: "Drafts") var drafts: DraftArguments
 
@@ -62,6 +65,7 @@ struct RunCommand: AsyncParsableCommand {
           + "one of them")
     }
     try generation.check(with: sampling)
+    try constraints.check(generation.options(sampling: sampling.options))
     try samples.check(with: sampling, decode: generation.decode)
     if generation.decode == .superposed, samples.count > 1 {
       throw ValidationError(
@@ -87,22 +91,28 @@ struct RunCommand: AsyncParsableCommand {
 
   private func answer(_ text: String, _ trace: TraceFile?) async throws {
     let prediction = try generation.predictionText()
+    var constrained = generation.options()
+    try constraints.apply(to: &constrained)
     let passage = try generation.search.passageText()
     let languageModel = try await model.load()
     let question = passage.map { ExactExtractOptions.prompt(passage: $0, question: text) }
     let tokens = try input.tokens(question ?? text, for: languageModel)
     let firstSeed = sampling.seed ?? (runs > 1 ? Self.drawnSeed() : nil)
-    let requests = (0..<runs).map { index in
+    let requests = (0..<runs).map { [constrained] index in
       var options = generation.options(
         sampling: sampling.options, logProbabilities: logprobs ?? (samples.bestOf == nil ? nil : 0))
       options.prediction = prediction
+      options.constraint = constrained.constraint
+      options.alignment = constrained.alignment
       options.explainsDrafts = explain || trace != nil
       options.search.extraction.passage = passage ?? ""
       options.search.results = generation.decode.listsCandidates ? samples.count : 1
       options.sampling.seed = firstSeed.map { $0 &+ UInt64(index) }
       return options
     }
-    await languageModel.generator.setConcurrency(samples.concurrency)
+    // Aligned samples learn from those before them.
+    let isOrdered = constrained.alignment != .none
+    await languageModel.generator.setConcurrency(isOrdered ? 1 : samples.concurrency)
     let began = ContinuousClock.now
     let finished = try await generate(requests, of: languageModel, tokens, trace)
     try report(finished)

@@ -21,7 +21,7 @@ struct RunResult {
       ("forwards", .integer(summary.forwards)),
       ("drafted", .integer(summary.draftedTokens)),
       ("accepted", .integer(summary.acceptedTokens)),
-      ("tokens_per_forward", transcript.counts.tokensPerForward.map(rounded) ?? .null),
+      ("tokens_per_forward", tokensPerForward.map(rounded) ?? .null),
       ("verification", .string(options.verificationName)),
       ("method", .string(summary.method)),
       ("guarantee", .string(summary.guarantee.rawValue)),
@@ -52,6 +52,14 @@ struct RunResult {
     return object
   }
 
+  /// Tokens that a forward pass gave on average. A step of a search may have several passes, so there
+  /// all passes count, the prompt's included.
+  private var tokensPerForward: Double? {
+    guard options.decoding != .plain else { return transcript.counts.tokensPerForward }
+    return summary.forwards > 0
+      ? Double(summary.generatedTokens) / Double(summary.forwards) : nil
+  }
+
   /// The lines of `--stats`.
   var statistics: [String] {
     let reused = summary.reusedTokens > 0 ? " (\(summary.reusedTokens) from the cache)" : ""
@@ -75,7 +83,7 @@ struct RunResult {
     let drafted = "\(summary.draftedTokens)".padded(to: 10, alignment: .right)
     return speeds + [
       "drafts  \(drafted)   \(summary.acceptedTokens) accepted, "
-        + "\(readableRatio(transcript.counts.tokensPerForward)) tokens per forward pass",
+        + "\(readableRatio(tokensPerForward)) tokens per forward pass",
       "\(summary.forwards) forward passes, method \(summary.method), "
         + "seed \(summary.seed), finished by \(summary.finishReason.name)",
     ] + figureLines

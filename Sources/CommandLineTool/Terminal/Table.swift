@@ -24,7 +24,9 @@ struct Table {
   init(_ columns: Column...) { self.columns = columns }
 
   /// Adds a row: one cell for each column.
-  mutating func append(_ cells: String...) { rows.append(cells.map(\.visible)) }
+  mutating func append(_ cells: String...) { append(cells) }
+
+  mutating func append(_ cells: [String]) { rows.append(cells.map(\.visible)) }
 
   var isEmpty: Bool { rows.isEmpty }
 

@@ -15,6 +15,7 @@ final class Generation: GenerationProcess {
   private let processor: LogitsProcessor
   private let verifier: any Verifier
   let speculation: Speculation?
+  private let alignment: AlignedSample?
   /// What its passes hand over. Generations of the same options can share a pass.
   let passOptions: ForwardOptions
   private let stops: Set<Int32>
@@ -61,14 +62,20 @@ final class Generation: GenerationProcess {
     self.conversation = conversation
     self.prompt = prompt
     self.options = options
+    var setup = DrafterSetup(
+      options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
+      modelMemory: memory, conversationMemory: conversation.drafterMemory,
+      samplesMemory: conversation.samplesMemory, draftModel: draftModel)
+    let constraint = try options.constraintTracker(in: memory, setup, promptCount: prompt.count)
+    setup.constraint = constraint
+    alignment = options.alignedSample(
+      constraint, prompt: prompt, in: conversation.samplesMemory)
     processor = try LogitsProcessor(
-      options: sampling, vocabularyCount: vocabularyCount, seed: seed)
+      options: sampling, vocabularyCount: vocabularyCount, seed: seed, constraint: constraint,
+      alignment: alignment)
     speculation = try options.speculation(
-      DrafterSetup(
-        options: options, vocabularyCount: vocabularyCount, tokenizer: tokenizer,
-        modelMemory: memory, conversationMemory: conversation.drafterMemory,
-        samplesMemory: conversation.samplesMemory, draftModel: draftModel),
-      promptCount: prompt.count, sampling: sampling, seed: seed, planning: planning,
+      setup, promptCount: prompt.count, sampling: sampling, seed: seed,
+      planning: planning,
       engine: engine)
     verifier = speculation?.verifier ?? CoupledVerifier()
     passOptions = ForwardOptions(taps: speculation?.drafter.requirements.taps ?? [])
@@ -245,6 +252,7 @@ final class Generation: GenerationProcess {
       VerificationInput(
         tree: tree, logits: share.logits, history: history, stops: stops,
         limit: (options.maxTokens ?? .max) - summary.generatedTokens), processor: processor)
+    try alignment?.note(verification, share.logits, history)
     let entries = try logProbabilities(verification, share.logits)
     events.append(
       .step(
@@ -304,6 +312,7 @@ final class Generation: GenerationProcess {
 
   private func finish(_ reason: FinishReason, flushesText: Bool = true) {
     isFinished = true
+    alignment?.finish(reason)
     summary.finishReason = reason
     if flushesText {
       let (piece, stop) = output.finish()

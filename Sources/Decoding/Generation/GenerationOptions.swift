@@ -1,3 +1,4 @@
+import Constraints
 import Foundation
 import Transformers
 
@@ -86,6 +87,10 @@ public struct GenerationOptions: Sendable, Equatable {
   /// Tokens of the prompt that one forward pass takes, 1 to `ForwardEngine.maximumRows`. Changes
   /// the time and the grain of progress, never the output.
   public var prefillChunk: Int
+  /// What the text has to be; nil for anything.
+  public var constraint: Constraint?
+  /// How samples under the constraint are distributed.
+  public var alignment = AlignmentMethod.none
   /// Whether the traces of steps say why they drafted what they drafted (`StepTrace.plan`).
   public var explainsDrafts = false
 
@@ -123,6 +128,9 @@ public struct GenerationOptions: Sendable, Equatable {
   /// The method that these options select.
   /// - Throws: `MethodError` for one that is planned or unknown.
   public func method() throws -> Method {
+    if alignment != .none {
+      return try MethodRegistry.select(option: "--align", value: alignment.rawValue)
+    }
     if decoding != .plain {
       return try MethodRegistry.select(option: "--decode", value: decoding.rawValue)
     }
@@ -158,6 +166,7 @@ public struct GenerationOptions: Sendable, Equatable {
       try check("prediction", prediction.utf8.count, 0...most, "at most \(most) bytes of UTF-8")
     }
     try validateDrafting()
+    try checkConstraint()
     let mostStops = StopStringMatcher.maximumCount
     try check("stop strings", stopStrings.count, 0...mostStops, "at most \(mostStops)")
     for stop in stopStrings {

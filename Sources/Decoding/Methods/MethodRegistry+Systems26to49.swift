@@ -62,7 +62,7 @@ extension MethodRegistry {
       summary:
         "Obeys a grammar and learns over samples to follow the model's own distribution inside "
         + "it.",
-      guarantee: .distribution, status: .planned,
+      guarantee: .distribution, status: .available,
       selector: MethodSelector(option: "--align", values: ["asap"]),
       example: "foretoken run --grammar list.gbnf --align asap \"A list:\""),
     Method(

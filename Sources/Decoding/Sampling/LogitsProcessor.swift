@@ -19,13 +19,27 @@ public final class LogitsProcessor {
   private var occurrences: [Int32]
   private var candidates: CandidateSet
   private let noise: RandomStream
+  private let constraint: ConstraintTracker?
+  private let alignment: AlignedSample?
 
   /// A processor of its own memory.
   /// - Parameters:
   ///   - options: checked here; throws `SamplingError.invalidOption`.
   ///   - vocabularyCount: number of tokens of the model, above 0.
   ///   - seed: key of the noise.
-  public init(options: SamplingOptions, vocabularyCount: Int, seed: UInt64) throws {
+  public convenience init(options: SamplingOptions, vocabularyCount: Int, seed: UInt64) throws {
+    try self.init(
+      options: options, vocabularyCount: vocabularyCount, seed: seed, constraint: nil)
+  }
+
+  /// A processor that keeps to a constraint.
+  /// - Parameters:
+  ///   - constraint: bans what does not continue the text.
+  ///   - alignment: weighs what is left by what other samples have shown.
+  init(
+    options: SamplingOptions, vocabularyCount: Int, seed: UInt64, constraint: ConstraintTracker?,
+    alignment: AlignedSample? = nil
+  ) throws {
     try options.validate(vocabularyCount: vocabularyCount)
     self.options = options
     self.vocabularyCount = vocabularyCount
@@ -34,6 +48,8 @@ public final class LogitsProcessor {
     occurrences = Array(repeating: 0, count: options.hasPenalties ? vocabularyCount : 0)
     candidates = CandidateSet(vocabularyCount: vocabularyCount)
     noise = RandomStream(seed: seed, purpose: .target)
+    self.constraint = constraint
+    self.alignment = alignment
   }
 
   /// The token that plain decoding takes at this node: the likeliest one at temperature 0 (of equal
@@ -104,12 +120,14 @@ public final class LogitsProcessor {
     try load(logits, position: position)
     applyBias()
     applyPenalties(history, path)
+    try constraint?.mask(&dense, history, path)
+    alignment?.align(&dense, history, path)
     if options.isGreedy && options.typicalP == 1 {
-      try keepLikeliest(position: position)
+      try keepLikeliest(history, position: position)
       return
     }
     dense.withUnsafeBufferPointer { candidates.load($0) }
-    guard candidates.count > 0 else { throw SamplingError.noCandidates(position: position) }
+    guard candidates.count > 0 else { throw noCandidates(history, position: position) }
     truncate()
   }
 
@@ -159,10 +177,14 @@ public final class LogitsProcessor {
   }
 
   /// Greedy decoding without typical sampling: no truncation removes the likeliest token.
-  private func keepLikeliest(position: Int) throws {
+  private func keepLikeliest(_ history: TokenHistory, position: Int) throws {
     let best = dense.withUnsafeBufferPointer { Sampler.likeliest($0) }
-    guard let best else { throw SamplingError.noCandidates(position: position) }
+    guard let best else { throw noCandidates(history, position: position) }
     candidates.load(onlyToken: Int32(truncatingIfNeeded: best), logit: dense[best])
+  }
+
+  private func noCandidates(_ history: TokenHistory, position: Int) -> any Error {
+    constraint.map { $0.noToken(history) } ?? SamplingError.noCandidates(position: position)
   }
 
   private func truncate() {

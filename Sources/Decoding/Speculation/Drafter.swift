@@ -166,6 +166,8 @@ public struct DrafterSetup {
   public let samplesMemory: DrafterMemory
   /// The smaller model that was loaded beside the target, if one was.
   public internal(set) var draftModel: DraftModel?
+  /// What the text has to be.
+  var constraint: ConstraintTracker?
 }
 
 /// State that drafters share, by name: tables that stay warm from one generation to the next.

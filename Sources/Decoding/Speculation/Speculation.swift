@@ -12,6 +12,7 @@ final class Speculation {
   private let sampling: SamplingOptions
   private let noise: RandomStream
   private let limit: DraftBudget
+  private let constraint: ConstraintTracker?
   private let clock = ContinuousClock()
   private var hasBegun = false
   private var isDropped = false
@@ -24,8 +25,9 @@ final class Speculation {
 
   init(
     drafter: any Drafter, verifier: any Verifier, planner: any Planner, limit: DraftBudget,
-    promptCount: Int, sampling: SamplingOptions, seed: UInt64
+    promptCount: Int, sampling: SamplingOptions, seed: UInt64, constraint: ConstraintTracker? = nil
   ) {
+    self.constraint = constraint
     self.drafter = drafter
     self.verifier = verifier
     self.planner = planner
@@ -49,21 +51,40 @@ final class Speculation {
     context.remaining = room + 1
     context.load = load
     begin(context)
-    let budget = planner.budget(
-      for: drafter, context: context,
-      limit: DraftBudget(nodes: limit.nodes, depth: min(room, limit.depth)))
-    guard !budget.isEmpty else { return }
+    let most = DraftBudget(nodes: limit.nodes, depth: min(room, limit.depth))
+    let budget = planner.budget(for: drafter, context: context, limit: most)
+    guard !budget.isEmpty else { return addCertain(history, most) }
     let began = clock.now
     attempt(.propose) { try drafter.propose(budget, context: context, into: &tree) }
     guard !isDropped else { return tree.removeAll() }
     if !(drafter is EnsembleDrafter) { tree.cut(to: budget) }
     draftMicroseconds = began.duration(to: clock.now) / .microseconds(1)
+    // The members of an ensemble are filtered one by one.
+    if !(drafter is EnsembleDrafter) { constrain(history, budget) }
     if verifier.needsDistributions && tree.isDrawn { return }
     if load.sequences > 1, let sharing {
       sharing.offer(tree, values: &candidates)
     } else {
       planner.prune(&tree)
+      addCertain(history, most)
     }
+  }
+
+  /// Drops what the constraint forbids, and adds what it leaves no choice about. An error of the
+  /// constraint is the verifier's to report.
+  private func constrain(_ history: TokenHistory, _ budget: DraftBudget) {
+    guard let constraint else { return }
+    do {
+      try constraint.prune(&tree, history)
+      try constraint.extend(&tree, history, limit: budget)
+    } catch {
+      tree.removeAll()
+    }
+  }
+
+  /// What is certain is cheaper as a row of this pass than as a pass of its own.
+  private func addCertain(_ history: TokenHistory, _ limit: DraftBudget) {
+    try? constraint?.appendCertain(&tree, history, limit: limit)
   }
 
   /// The planner, if it lets the forest's planner decide how many of its nodes a shared pass runs.
@@ -154,8 +175,8 @@ extension GenerationOptions {
   ///   - engine: the target's, whose passes are measured if the planner is on.
   /// - Throws: what making the drafter, or measuring, throws.
   func speculation(
-    _ setup: DrafterSetup, promptCount: Int, sampling: SamplingOptions, seed: UInt64,
-    planning: PlanningMemory, engine: ForwardEngine
+    _ setup: DrafterSetup, promptCount: Int,
+    sampling: SamplingOptions, seed: UInt64, planning: PlanningMemory, engine: ForwardEngine
   ) throws -> Speculation? {
     guard decoding == .plain, let kind = drafterKind else { return nil }
     let drafter = try kind.drafter(setup)
@@ -174,7 +195,7 @@ extension GenerationOptions {
     return Speculation(
       drafter: drafter, verifier: verification.verifier(seed: seed), planner: chosen,
       limit: DraftBudget(nodes: nodes, depth: draftDepth ?? nodes), promptCount: promptCount,
-      sampling: sampling, seed: seed)
+      sampling: sampling, seed: seed, constraint: setup.constraint)
   }
 }
 

@@ -51,14 +51,22 @@ final class RecordingDrafter: Drafter {
 extension RealModelTests {
   private static let recordingPath = ProcessInfo.processInfo.environment["FORETOKEN_RECORD"]
 
+  /// Models that are recorded, with the one that drafts and the tokens of a text;
+  /// `FORETOKEN_RECORD_MODELS` (aliases with commas) leaves out the others.
+  private static var recordedModels: [(alias: String, draft: String?, tokens: Int)] {
+    let chosen = ProcessInfo.processInfo.environment["FORETOKEN_RECORD_MODELS"]
+      .map { $0.split(separator: ",").map(String.init) }
+    return [
+      ("smollm2-135m", nil, 80), ("qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b", 56),
+    ].filter { chosen?.contains($0.0) ?? true }
+  }
+
   /// Writes `Tests/Goldens/recorded_proposals.json` (to the path in `FORETOKEN_RECORD`).
   @Test("records what the drafters propose", .enabled(if: recordingPath != nil))
   func recordProposals() async throws {
     var recording = RecordedProposals()
     let prompts = try Self.recordedPrompts()
-    for (alias, draft, tokens) in [
-      ("smollm2-135m", nil, 80), ("qwen2.5-coder-1.5b", "qwen2.5-coder-0.5b", 56),
-    ] {
+    for (alias, draft, tokens) in Self.recordedModels {
       let model = try await LanguageModel.load(alias, options: .init(draft: draft))
       for (category, text) in prompts {
         let notes = RecordingDrafter.Notes()

@@ -27,14 +27,16 @@ struct BenchSpecCommand: AsyncParsableCommand {
         foretoken bench spec --data Benchmarks/spec-bench-sample.jsonl --limit 2
         foretoken bench spec --humaneval --model qwen2.5-coder-0.5b --methods copy --html out.html
         foretoken bench spec --data prompts.jsonl --temperatures 0,0.8 --planner on --json
+        foretoken bench spec --suite auto --limit 1 --max-tokens 64
         foretoken bench spec --suite trees --humaneval --limit 4 --model qwen2.5-coder-1.5b \\
           --draft qwen2.5-coder-0.5b --budgets 6,14 --lengths 3
       """)
 
   @Option(
     help: ArgumentHelp(
-      "What is compared: methods, or the shapes of a draft model's trees with every verifier that "
-        + "is valid for them.", valueName: "methods|trees"))
+      "What is compared: methods; the shapes of a draft model's trees with every verifier that is "
+        + "valid for them; or auto with every single method, on chat, code and long documents.",
+      valueName: "methods|trees|auto"))
   var suite = SpecSuite.methods
 
   @Option(
@@ -51,7 +53,8 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Prompts as JSON lines. Repeatable. (default: none; give this or --humaneval)",
+      "Prompts as JSON lines. Repeatable. (default: none; give this or --humaneval. For --suite "
+        + "auto the repository's samples and HumanEval)",
       valueName: "path"),
     completion: .file(extensions: ["jsonl"]))
   var data: [String] = []
@@ -67,14 +70,14 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Temperatures, separated by commas; above 0 the seed is --seed. (default: 0, and "
-        + "0,0.3,0.6,1 for --suite trees)", valueName: "numbers"))
+      "Temperatures, separated by commas; above 0 the seed is --seed. (default: 0; 0,0.3,0.6,1 "
+        + "for --suite trees, 0,0.8 for --suite auto)", valueName: "numbers"))
   var temperatures: String?
 
   @Option(
     help: ArgumentHelp(
       "Run each method with the planner on, off (as many drafts as its paper says) or both. "
-        + "(default: both, and off for --suite trees)", valueName: "on|off|both"))
+        + "(default: both; off for --suite trees, on for --suite auto)", valueName: "on|off|both"))
   var planner: PlannerChoice?
 
   @Option(
@@ -124,7 +127,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   @OptionGroup(title: "Model") var model: ModelArguments
 
   func validate() throws {
-    guard !data.isEmpty || humaneval else {
+    guard !data.isEmpty || humaneval || suite == .auto else {
       throw ValidationError(
         "no prompts: name a file with --data (Benchmarks/spec-bench-sample.jsonl of the "
           + "repository, for example), or give --humaneval")
@@ -154,6 +157,9 @@ struct BenchSpecCommand: AsyncParsableCommand {
   }
 
   private func validateSuite() throws {
+    if suite == .auto, try !methodNames().contains(SpeculationMethod.auto.rawValue) {
+      throw ValidationError("--suite auto compares auto with others; name it in --methods, too")
+    }
     guard suite == .trees else { return }
     guard model.draft != nil else {
       throw ValidationError(
@@ -218,8 +224,9 @@ struct BenchSpecCommand: AsyncParsableCommand {
   // MARK: Settings
 
   private func prompts() async throws -> [BenchPrompt] {
-    var prompts = try data.flatMap { try BenchPrompt.read($0) }
-    if humaneval { prompts += try await HumanEval.prompts() }
+    let isMix = suite == .auto && data.isEmpty && !humaneval
+    var prompts = try (isMix ? Self.mix() : data).flatMap { try BenchPrompt.read($0) }
+    if humaneval || isMix { prompts += try await HumanEval.prompts() }
     var seen: Set<String> = []
     // An id may occur in two files; the place makes it one again.
     let named = prompts.enumerated().map { index, prompt in
@@ -229,6 +236,19 @@ struct BenchSpecCommand: AsyncParsableCommand {
           id: "\(prompt.id) (\(index + 1))", category: prompt.category, turns: prompt.turns)
     }
     return BenchPrompt.select(named, limit: limit, seed: seed)
+  }
+
+  /// The repository's samples of chat and long documents.
+  /// - Throws: `InputError` outside the repository.
+  private static func mix() throws -> [String] {
+    let files = ["Benchmarks/spec-bench-sample.jsonl", "Benchmarks/long-documents.jsonl"]
+    for file in files where !FileManager.default.fileExists(atPath: file) {
+      throw InputError(
+        file,
+        "is not here: --suite auto reads the samples of the repository; run it in the "
+          + "repository's folder, or name prompts with --data")
+    }
+    return files
   }
 
   private func settings(_ prompts: [BenchPrompt]) throws -> SpecSettings {
@@ -260,7 +280,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
 
   private func variants() throws -> [SpecVariant] {
     let planners: [PlannerMode] =
-      switch planner ?? (suite == .trees ? .off : .both) {
+      switch planner ?? suite.planner {
       case .on: [.on]
       case .off: [.off]
       case .both: [.on, .off]
@@ -304,7 +324,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
   }
 
   private func parsedTemperatures() throws -> [Double] {
-    let temperatures = temperatures ?? (suite == .trees ? "0,0.3,0.6,1" : "0")
+    let temperatures = temperatures ?? suite.temperatures
     let values = Self.list(temperatures).map { text in
       Double(text).flatMap { $0 >= 0 && $0.isFinite ? $0 : nil }
     }

@@ -179,7 +179,7 @@ struct SpecReport {
 
   func lines(for stream: TextStream) -> [String] {
     var lines = settings.suite == .trees ? treeLines(for: stream) : []
-    for (title, rows) in groups where settings.suite == .methods {
+    for (title, rows) in groups where settings.suite != .trees {
       var table = Table(
         .init("CATEGORY"), .init("PROMPTS", .right), .init("TOKENS/PASS", .right),
         .init("DRAFTING", .right), .init("TOKENS/S", .right), .init("RATIO", .right, style: .bold),

@@ -7,6 +7,28 @@ enum SpecSuite: String, ExpressibleByArgument, CaseIterable, Codable {
   case methods
   /// Shapes of a draft model's trees, and verifiers.
   case trees
+  /// `auto` beside every single method, on chat, code and long documents.
+  case auto
+}
+
+extension SpecSuite {
+  /// Planners of the suite where nothing else is said.
+  var planner: PlannerChoice {
+    switch self {
+    case .methods: .both
+    case .trees: .off
+    case .auto: .on
+    }
+  }
+
+  /// Temperatures of the suite where nothing else is said.
+  var temperatures: String {
+    switch self {
+    case .methods: "0"
+    case .trees: "0,0.3,0.6,1"
+    case .auto: "0,0.8"
+    }
+  }
 }
 
 /// A tree of a draft model as the benchmark runs it.

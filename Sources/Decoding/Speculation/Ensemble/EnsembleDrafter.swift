@@ -22,6 +22,8 @@ final class EnsembleDrafter: Drafter {
   let members: [Member]
   /// Decides who is asked; nil to ask everybody.
   var planner: EnsemblePlanner?
+  /// Drops what a constraint forbids from what the members propose.
+  private var constraint: ConstraintTracker?
 
   private let now: () -> Double
   private(set) var proposal: EnsembleProposal
@@ -66,6 +68,7 @@ final class EnsembleDrafter: Drafter {
   convenience init(_ setup: DrafterSetup) throws {
     let applying = DrafterRegistry.ensembleMembers.filter { $0.applies(setup) }
     self.init(try applying.map { (try $0.kind.make(setup), $0.mostNodes) })
+    constraint = setup.constraint
   }
 
   /// Names of the members, in order.
@@ -117,6 +120,12 @@ final class EnsembleDrafter: Drafter {
     attempt(index, .propose) { try $0.propose(budget, context: context, into: &tree) }
     guard !members[index].isDropped else { return }
     tree.cut(to: budget)
+    do {
+      try constraint?.prune(&tree, context.history)
+    } catch {
+      // The verifier meets the same error and reports it.
+      tree.removeAll()
+    }
     proposal.add(tree, from: index)
   }
 

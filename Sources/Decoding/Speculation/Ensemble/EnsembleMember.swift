@@ -18,6 +18,7 @@ extension DrafterRegistry {
   /// - propose without having been asked in the steps before.
   static let ensembleMembers: [EnsembleMember] =
     [
+      EnsembleMember(kind: .grammar, mostNodes: 24) { $0.constraint != nil },
       // The planner decides what is run: a gate of the drafter's own would judge by others' drafts.
       EnsembleMember(kind: .copy(CopySettings(isGated: false))),
       EnsembleMember(kind: .input()),
