@@ -116,7 +116,8 @@ struct BenchSpecCommandTests {
     }
     let names = rows.map { row in
       let tree = row["tree"] as? [String: Any]
-      return "\(row["temperature"] ?? "") \(tree?["shape"] ?? "") \(tree?["verification"] ?? "")"
+      let temperature = Int(row["temperature"] as? Double ?? -1)
+      return "\(temperature) \(tree?["shape"] ?? "") \(tree?["verification"] ?? "")"
     }
     #expect(Set(names).count == rows.count)
     #expect(names.count { $0.hasPrefix("0 ") } == 7)

@@ -58,7 +58,7 @@ struct RaceScreen {
     let texts = RaceColumns(lanes.map { ($0.name, $0.runs) }, for: stream).lines(height: height)
     let width = (stream.width ?? 80) - 1
     let figures = stream.styled(
-      lanes.map(figures).joined(separator: "  │  ").truncated(to: width), .dim)
+      lanes.map(figures).joined(separator: "  ·  ").truncated(to: width), .dim)
     let lines = texts + [figures]
     try? stream.write(
       (drawn.map { Self.back($0.lines) } ?? "") + lines.map { $0 + "\n" }.joined())

@@ -245,7 +245,8 @@ private final class ChainDrafter: Drafter {
       return chain(position)
     }
     let found = decode([copy, model], tokens: 8000)
-    #expect(model.askedLevels.count > 200)
+    // Half of the tokens are no copies, and a draft has 64 at most.
+    #expect(model.askedLevels.count >= 4000 / 65)
     // 111 of 273 while siblings counted up to 0.98; not measured again since.
     withKnownIssue("the draft model sleeps where a copy is sure", isIntermittent: true) {
       #expect(askedWhereCopied * 20 < model.askedLevels.count, "\(askedWhereCopied)")
