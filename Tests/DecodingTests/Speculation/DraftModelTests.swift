@@ -41,7 +41,8 @@ extension RealModelTests {
       #expect(tested.summary?.forwards == 11)
       #expect(tested.steps.allSatisfy { $0.accepted.count == $0.draftTokens.count })
       #expect(tested.summary?.guarantee == (sampling.isGreedy ? .bitwise : .distribution))
-      // Trees: the first child is always the target's own choice.
+      // Trees: the first child is always the target's own choice; only beams may leave its path for
+      // likelier ones. Truncation leaves some nodes fewer tokens than siblings wanted.
       options.maximumDraft = 10
       options.draftDepth = 5
       for tree in [TreeMethod.rsdC, .rsdS, .static] {
@@ -49,8 +50,10 @@ extension RealModelTests {
         options.verification = .coupled
         let grown = try await Collected(model.generate(tokens: prompt, options: options))
         #expect(grown.tokens == plain.tokens)
-        #expect(grown.summary?.forwards == 11, "\(tree)")
-        #expect(grown.summary?.draftedTokens == 100)
+        let forwards = grown.summary?.forwards ?? 0
+        #expect(tree == .rsdS ? (11...13).contains(forwards) : forwards == 11, "\(tree)")
+        #expect(
+          (8 * (forwards - 1)...10 * (forwards - 1)).contains(grown.summary?.draftedTokens ?? 0))
         #expect(grown.summary?.guarantee == .bitwise)
       }
       options.tree = nil

@@ -247,10 +247,8 @@ private final class ChainDrafter: Drafter {
     let found = decode([copy, model], tokens: 8000)
     // Half of the tokens are no copies, and a draft has 64 at most.
     #expect(model.askedLevels.count >= 4000 / 65)
-    // 111 of 273 while siblings counted up to 0.98; not measured again since.
-    withKnownIssue("the draft model sleeps where a copy is sure", isIntermittent: true) {
-      #expect(askedWhereCopied * 20 < model.askedLevels.count, "\(askedWhereCopied)")
-    }
+    // Half of 8000 tokens are copied: a look now and then, no more.
+    #expect(askedWhereCopied <= 10, "\(askedWhereCopied)")
     // Better than either alone.
     let alone = decode([ChainDrafter("copy") { isCopied($0) ? Self.right($0) : [] }], tokens: 8000)
     let modelAlone = decode(
