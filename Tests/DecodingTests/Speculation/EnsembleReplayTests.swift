@@ -147,7 +147,9 @@ import Testing
       for (name, single) in singles {
         let other = try #require(single[category])
         #expect(other.tokens == own.tokens)
-        // Missed on two cores in three comparisons; not measured again since siblings count up to 1.
+        #expect(own.microseconds < other.microseconds / 0.75, "\(category), \(name)")
+        // Missed on two cores: retrieved texts 0.94 of recycling; a summary 0.78 of recycling, 0.91 of
+        // aded.
         withKnownIssue("within 5% of the best on every kind of text", isIntermittent: true) {
           #expect(
             own.microseconds < other.microseconds / 0.95,
