@@ -60,8 +60,9 @@ extension RealModelTests {
     let model = try await model
     let tokens = try prompt(model, "Tell me about the sea.")
     let options = GenerationOptions(maxTokens: 30, ignoresEndOfText: true)
-    let plain = try await Collected(
-      model.generate(tokens: tokens, options: .init(maxTokens: 30, ignoresEndOfText: true)))
+    var plainly = options
+    plainly.speculation = .none
+    let plain = try await Collected(model.generate(tokens: tokens, options: plainly))
     let (_, drafted) = try await both(
       model, tokens, options, script: plain.tokens.map { $0 ^ 7 })
     #expect(drafted.tokens == plain.tokens)
