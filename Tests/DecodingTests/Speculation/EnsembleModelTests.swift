@@ -106,7 +106,7 @@ extension RealModelTests {
       let plan = try #require(step.plan)
       #expect(
         plan.members.map(\.drafter)
-          == ["copy", "input", "recycling", "aded", "stand", "draft-model"])
+          == ["copy", "input", "recycling", "aded", "draft-model"])
       #expect(
         plan.chosen.nodes == step.draftTokens.count && step.draftTokens.count <= plan.proposed)
       #expect(plan.chosen.expectedTokens >= 1 && plan.plainMicroseconds > 0)
