@@ -19,8 +19,11 @@ final class RecordingDrafter: Drafter {
 
   init(_ setup: DrafterSetup, _ notes: Notes) throws {
     self.notes = notes
-    members = try DrafterRegistry.ensembleMembers.filter { $0.applies(setup) }
-      .map { ($0.kind.name, try $0.kind.make(setup)) } + [("stand", DrafterKind.stand().make(setup))]
+    members =
+      try DrafterRegistry.ensembleMembers.filter { $0.applies(setup) }
+      .map { ($0.kind.name, try $0.kind.make(setup)) } + [
+        ("stand", DrafterKind.stand().make(setup))
+      ]
   }
 
   /// Nodes that are recorded of a proposal.
