@@ -7,7 +7,7 @@ public enum LargestValues {
   ///
   /// - Complexity: one pass over the values, and a heap of `count` over the few that may be among
   ///   the largest.
-  public static func indices(of values: UnsafeBufferPointer<Float>, count: Int) -> [Int]? {
+  public static func indices(of values: UnsafeBufferPointer<Float>, count: Int) -> [Int32]? {
     let kept = max(0, min(count, values.count, Int(Int32.max)))
     guard let start = values.baseAddress, kept > 0, let total = Int32(exactly: values.count) else {
       return []
@@ -18,6 +18,14 @@ public enum LargestValues {
       unordered = found < 0
       written = max(0, Int(found))
     }
-    return unordered ? nil : indices.map { Int($0) }
+    return unordered ? nil : indices
+  }
+
+  /// Index of the largest of `values`, the lowest of equal ones; -1 if there are none. Nil if any
+  /// value is NaN. Allocates nothing.
+  public static func index(of values: UnsafeBufferPointer<Float>) -> Int? {
+    guard let start = values.baseAddress, let total = Int32(exactly: values.count) else { return -1 }
+    var best: Int32 = -1
+    return ft_top_k(start, total, 1, &best) < 0 ? nil : Int(best)
   }
 }

@@ -13,7 +13,7 @@ struct LargestValuesTests {
   }
 
   private func largest(_ values: [Float], _ count: Int) -> [Int]? {
-    values.withUnsafeBufferPointer { LargestValues.indices(of: $0, count: count) }
+    values.withUnsafeBufferPointer { LargestValues.indices(of: $0, count: count)?.map { Int($0) } }
   }
 
   /// Shapes that a shortcut would get wrong: ties, order, and mostly forbidden tokens.

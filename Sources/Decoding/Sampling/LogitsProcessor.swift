@@ -21,6 +21,8 @@ public final class LogitsProcessor {
   private let noise: RandomStream
   private let constraint: ConstraintTracker?
   private let alignment: AlignedSample?
+  /// True if the token is the one of the largest logit, as it came.
+  private let isArgmax: Bool
 
   /// A processor of its own memory.
   /// - Parameters:
@@ -50,6 +52,9 @@ public final class LogitsProcessor {
     noise = RandomStream(seed: seed, purpose: .target)
     self.constraint = constraint
     self.alignment = alignment
+    isArgmax =
+      options.isGreedy && options.typicalP == 1 && !options.hasPenalties && biases.isEmpty
+      && constraint == nil && alignment == nil
   }
 
   /// The token that plain decoding takes at this node: the likeliest one at temperature 0 (of equal
@@ -117,6 +122,7 @@ public final class LogitsProcessor {
     logits: UnsafeBufferPointer<Float>, history: TokenHistory, path: UnsafeBufferPointer<Int32>
   ) throws {
     let position = history.count + path.count
+    if isArgmax { return try keepLikeliest(of: logits, position: position) }
     try load(logits, position: position)
     applyBias()
     applyPenalties(history, path)
@@ -131,10 +137,14 @@ public final class LogitsProcessor {
     truncate()
   }
 
-  private func load(_ logits: UnsafeBufferPointer<Float>, position: Int) throws {
+  private func check(_ logits: UnsafeBufferPointer<Float>) throws {
     guard logits.count == vocabularyCount else {
       throw SamplingError.wrongLogitCount(found: logits.count, expected: vocabularyCount)
     }
+  }
+
+  private func load(_ logits: UnsafeBufferPointer<Float>, position: Int) throws {
+    try check(logits)
     let firstNaN: Int? = dense.withUnsafeMutableBufferPointer { dense in
       var isDamaged = false
       for token in logits.indices {
@@ -181,6 +191,18 @@ public final class LogitsProcessor {
     let best = dense.withUnsafeBufferPointer { Sampler.likeliest($0) }
     guard let best else { throw noCandidates(history, position: position) }
     candidates.load(onlyToken: Int32(truncatingIfNeeded: best), logit: dense[best])
+  }
+
+  /// Greedy decoding where nothing changes the logits: one look at each is enough.
+  private func keepLikeliest(of logits: UnsafeBufferPointer<Float>, position: Int) throws {
+    try check(logits)
+    guard let best = LargestValues.index(of: logits) else {
+      throw SamplingError.notANumber(token: logits.firstIndex { $0.isNaN } ?? 0, position: position)
+    }
+    guard best >= 0, logits[best] > -.infinity else {
+      throw SamplingError.noCandidates(position: position)
+    }
+    candidates.load(onlyToken: Int32(truncatingIfNeeded: best), logit: logits[best])
   }
 
   private func noCandidates(_ history: TokenHistory, position: Int) -> any Error {

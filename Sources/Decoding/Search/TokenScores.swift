@@ -36,8 +36,7 @@ struct TokenScores {
   /// The `count` likeliest tokens, likeliest first, of equal ones the lower id first. Tokens that
   /// may not follow are left out, so there may be fewer.
   func likeliest(_ count: Int) -> [ScoredToken] {
-    (LargestValues.indices(of: logits, count: count) ?? []).compactMap { index in
-      let token = Int32(truncatingIfNeeded: index)
+    (LargestValues.indices(of: logits, count: count) ?? []).compactMap { token in
       let logProbability = logProbability(of: token)
       return logProbability > -.infinity
         ? ScoredToken(token: token, logProbability: logProbability) : nil

@@ -46,8 +46,15 @@ enum TopTokens {
   /// Ids of the `count` largest values, largest first; of equal ones the lower ids. Values that
   /// are not numbers are left out.
   ///
-  /// Complexity: O(values) on usual data; nothing is sorted.
+  /// Complexity: one pass over the values on usual data; nothing is sorted.
   static func largest(_ count: Int, of logits: UnsafeBufferPointer<Float>) -> [Int32] {
+    LargestValues.indices(of: logits, count: count) ?? largestNumbers(count, of: logits)
+  }
+
+  /// The same where some values are not numbers.
+  private static func largestNumbers(
+    _ count: Int, of logits: UnsafeBufferPointer<Float>
+  ) -> [Int32] {
     let count = min(count, logits.count)
     guard count > 0 else { return [] }
     var best: [Int32] = []

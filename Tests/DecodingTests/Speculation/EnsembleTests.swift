@@ -173,8 +173,16 @@ private final class ChainDrafter: Drafter {
     let alone = calibration.estimate(proposers: 0b01, estimate: 0.5, isBest: true)
     let together = calibration.estimate(proposers: 0b11, estimate: 0.5, isBest: true)
     #expect(abs(alone - 0.3) < 0.05 && abs(together - 0.9) < 0.05, "\(alone) \(together)")
-    #expect(calibration.estimate(proposers: 0b10, estimate: 0.5, isBest: true) == 0.5)
-    #expect(calibration.estimate(proposers: 0b01, estimate: 0.5, isBest: false) == 0.5)
+    // Of another one that is alone: as of those that were.
+    let other = calibration.estimate(proposers: 0b10, estimate: 0.5, isBest: true)
+    #expect(abs(other - 0.3) < 0.05, "\(other)")
+    // Nothing was seen of second choices, nor of three that agree: less than they say, and more.
+    #expect(calibration.estimate(proposers: 0b01, estimate: 0.5, isBest: false) < 0.4)
+    #expect(calibration.estimate(proposers: 0b111, estimate: 0.5, isBest: true) > 0.5)
+    for estimate: Float in [0, 1] {
+      let certain = calibration.estimate(proposers: 0b111, estimate: estimate, isBest: true)
+      #expect(abs(certain - estimate) < 1e-5)
+    }
   }
 
   // MARK: Who is asked

@@ -59,10 +59,15 @@ final class InputDrafter: Drafter {
     guard let place else { return }
     var room = min(budget.nodes, budget.depth, settings.length ?? .max)
     if !place.isConfirmed { room = min(room, settings.guessLength) }
-    // Laplace's rule, as for copies.
-    let probability = Float(agreed + 1) / Float(agreed + 2)
     tree.append(
       chain: place.text[place.position...].prefix(room), probability: probability)
+  }
+
+  /// Laplace's rule, as for copies, where the source is given. A prompt's last message is seldom a text
+  /// to be edited: there, one or two tokens that agree say little.
+  private var probability: Float {
+    let agreed = Float(agreed)
+    return source.isGiven ? (agreed + 1) / (agreed + 2) : (agreed + 0.5) / (agreed + 3)
   }
 
   func observe(_ step: DraftObservation, context: DraftContext) { follow(context) }
@@ -206,7 +211,8 @@ struct InputSource {
   /// except for the first few.
   private(set) var starts: [[Int32]]
   private let tokenizer: Tokenizer?
-  private let isGiven: Bool
+  /// True if someone said what the output will resemble.
+  let isGiven: Bool
 
   /// A source of these tokens, for tests.
   init(tokens: [Int32]) {
