@@ -95,7 +95,7 @@ extension RealModelTests {
     try encoder.encode(recording).write(to: URL(filePath: path), options: .atomic)
   }
 
-  /// A prompt of each category of Spec-Bench, and edits of a function.
+  /// Three prompts of each category of Spec-Bench, and edits of a function.
   private static func recordedPrompts() throws -> [(category: String, text: String)] {
     struct Line: Decodable {
       let category: String
@@ -106,9 +106,8 @@ extension RealModelTests {
     let lines = try String(contentsOf: url, encoding: .utf8).split(separator: "\n").map {
       try JSONDecoder().decode(Line.self, from: Data($0.utf8))
     }
-    var seen: Set<String> = []
-    let questions = lines.filter { seen.insert($0.category).inserted }
-      .map { ($0.category, $0.turns[0]) }
+    let questions = Dictionary(grouping: lines, by: \.category).sorted { $0.key < $1.key }
+      .flatMap { $0.value.prefix(3) }.map { ($0.category, $0.turns[0]) }
     let code = """
       def mean(values):
           total = 0
