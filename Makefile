@@ -8,7 +8,7 @@ FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
 SOURCES := Sources Tests Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test neon mutants bench lossless format lint docs clean
+.PHONY: help setup build demo test neon mutants bench lossless format lint studio docs clean
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: ## Format the sources
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+studio: ## Put the files of Sources/Server/Studio into the program
+	@Scripts/embed-studio.py
 
 docs: build ## Write the API documentation to Documentation/
 	@Scripts/docs.sh "$(dir $(FORETOKEN))"

@@ -106,10 +106,13 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - samples: the options of each sample; without seeds of their own they draw one each.
   ///   - memory: as for `generate(_:options:conversation:memory:)`.
+  ///   - cancellation: ends the samples from outside.
   public nonisolated func generate(
-    _ prompt: [Int32], samples: [GenerationOptions], memory: String = ""
+    _ prompt: [Int32], samples: [GenerationOptions], memory: String = "",
+    cancellation: GenerationCancellation? = nil
   ) -> [AsyncThrowingStream<GenerationEvent, any Error>] {
     let channels = samples.map { _ in EventChannel(wake: wake) }
+    cancellation?.attach(channels)
     Task { await run(prompt, samples, memory, channels) }
     return channels.map { $0.stream() }
   }
