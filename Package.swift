@@ -14,7 +14,14 @@ let package = Package(
     .executable(name: "foretoken", targets: ["CommandLineTool"]),
   ],
   dependencies: [
-    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(
+      url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+    .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.0"),
+    .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+    .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
   ],
   targets: [
     .systemLibrary(
@@ -47,13 +54,31 @@ let package = Package(
     .target(
       name: "Foretoken", dependencies: ["Decoding"], path: "Sources/Foretoken",
       swiftSettings: swiftSettings),
+    .target(
+      name: "Server",
+      dependencies: [
+        "Foretoken",
+        .product(name: "Hummingbird", package: "hummingbird"),
+        .product(name: "HummingbirdCore", package: "hummingbird"),
+        .product(name: "NIOCore", package: "swift-nio"),
+        .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+        .product(name: "HTTPTypes", package: "swift-http-types"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+        .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+      ],
+      path: "Sources/Server", exclude: ["Studio"],
+      swiftSettings: swiftSettings),
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "Foretoken", "Compute", "CKernels",
+        "Foretoken", "Compute", "CKernels", "Server",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/CommandLineTool", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "foretoken-example", dependencies: ["Foretoken"], path: "Examples/Swift",
+      swiftSettings: swiftSettings),
     .target(
       name: "TestSupport", dependencies: ["Checkpoints"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
@@ -84,6 +109,12 @@ let package = Package(
       name: "CommandLineTests",
       dependencies: ["CommandLineTool", "Foretoken", "Checkpoints", "TestSupport"],
       path: "Tests/CommandLineTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "ServerTests",
+      dependencies: [
+        "Server", "CommandLineTool", "Foretoken", "TestSupport", "foretoken-example",
+      ],
+      path: "Tests/ServerTests", swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .gnu11

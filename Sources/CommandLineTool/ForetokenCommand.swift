@@ -22,7 +22,8 @@ struct ForetokenCommand: AsyncParsableCommand {
     version: "0.1.0",
     groupedSubcommands: [
       CommandGroup(
-        name: "Text", subcommands: [RunCommand.self, ChatCommand.self, RaceCommand.self]),
+        name: "Text",
+        subcommands: [RunCommand.self, ChatCommand.self, RaceCommand.self, ServeCommand.self]),
       CommandGroup(
         name: "Model", subcommands: [PullCommand.self, ModelsCommand.self, InspectCommand.self]),
       CommandGroup(

@@ -4,7 +4,7 @@ import Tokenization
 ///
 /// All kinds are compiled to one `Grammar`. The dialects and what of them is supported are in
 /// `Docs/Constraints.md`.
-public enum Constraint: Sendable, Hashable {
+public indirect enum Constraint: Sendable, Hashable {
   /// A text of the rule `root` of a GBNF grammar.
   case grammar(String)
   /// A JSON document that is valid under this JSON Schema (draft 2020-12, a subset).
@@ -13,6 +13,8 @@ public enum Constraint: Sendable, Hashable {
   case regex(String)
   /// A JSON object.
   case jsonObject
+  /// A text of another constraint between two fixed texts, such as the marks of a tool call.
+  case framed(String, Constraint, String)
 
   /// Largest source that is taken.
   public static let mostBytes = 4 << 20
@@ -37,6 +39,13 @@ public enum Constraint: Sendable, Hashable {
       rules.root = rules.add("regex", try RegexParser.parse(text).wholeMatch)
       return rules
     case .jsonObject: return SchemaTranslator.anyObject()
+    case .framed(let prefix, let body, let suffix):
+      try Self.checkSize(prefix, "text before the constraint")
+      try Self.checkSize(suffix, "text after the constraint")
+      var rules = try body.rules()
+      rules.root = rules.add(
+        "frame", .sequence([.text(prefix), .rule(rules.root), .text(suffix)]))
+      return rules
     }
   }
 

@@ -106,10 +106,13 @@ public actor Generator {
   ///   - prompt: token ids, the ones at the beginning of the text included.
   ///   - samples: the options of each sample; without seeds of their own they draw one each.
   ///   - memory: as for `generate(_:options:conversation:memory:)`.
+  ///   - cancellation: ends the samples from outside.
   public nonisolated func generate(
-    _ prompt: [Int32], samples: [GenerationOptions], memory: String = ""
+    _ prompt: [Int32], samples: [GenerationOptions], memory: String = "",
+    cancellation: GenerationCancellation? = nil
   ) -> [AsyncThrowingStream<GenerationEvent, any Error>] {
     let channels = samples.map { _ in EventChannel(wake: wake) }
+    cancellation?.attach(channels)
     Task { await run(prompt, samples, memory, channels) }
     return channels.map { $0.stream() }
   }
@@ -132,6 +135,16 @@ public actor Generator {
   /// Sets how many generations run at the same time, 1 or more; the others wait for one to end. One
   /// whose reader is behind does not count. `defaultConcurrency` unless it is set.
   public func setConcurrency(_ count: Int) { scheduler.mostRunning = max(count, 1) }
+
+  /// Keeps keys and values of prompts and answers for prompts that begin the same way, up to so many
+  /// bytes; 0, as it is unless set, keeps none.
+  ///
+  /// What is kept is shared by everyone who generates: who can measure the time to a first token can
+  /// tell whether somebody has sent the same beginning before.
+  public func setPrefixCache(bytes: Int) { scheduler.prefixes.byteLimit = max(bytes, 0) }
+
+  /// What is kept of prompts, and how often it was of use.
+  public var prefixCache: PrefixCacheStatistics { scheduler.prefixes.statistics }
 
   /// Frees the keys and values of a conversation. One that is being answered is freed at its end.
   public func forget(_ conversation: ConversationID) {
@@ -203,6 +216,9 @@ public actor Generator {
         options: options, draftModel: draftModel)
     }
     let shared = speculationMemory(memory)
+    if conversation.tokens.isEmpty, let pages = scheduler.prefixes.pages(for: prompt) {
+      try conversation.begin(with: pages, of: prompt)
+    }
     return try Generation(
       engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
       options: options, memory: shared.drafters, planning: shared.planning,
@@ -218,6 +234,9 @@ public actor Generator {
     while !scheduler.isEmpty {
       let (ended, hasRun) = scheduler.step()
       for process in ended {
+        if process.generation != nil, process.failure == nil, process.id == nil {
+          scheduler.prefixes.keep(process.conversation)
+        }
         // The pages are free before the reader sees the end of the stream.
         giveBack(process.conversation, process.id)
         process.channel.finish(throwing: process.failure)

@@ -109,6 +109,8 @@ extension Constraint {
     switch self {
     case .grammar(let text), .jsonSchema(let text), .regex(let text): text.utf8.count
     case .jsonObject: 0
+    case .framed(let prefix, let body, let suffix):
+      prefix.utf8.count + body.sourceBytes + suffix.utf8.count
     }
   }
 }
