@@ -8,7 +8,7 @@ import { StepPanel } from "/step.js";
 import { colourClass } from "/trace.js";
 
 const ideas = [
-  ["Copy a letter", "Repeat the following letter word for word, but write Maria instead of Anna:\n\nDear Anna,\n\nThank you for your letter of Monday. I am glad that you and your sister arrived safely, and that the garden is full of roses now.\n\nBest wishes,\nMartin"],
+  ["Copy a letter", "Repeat the following letter word for word, but write Maria instead of Anna:\n\nDear Anna,\n\nThank you for your letter of Monday. I am glad that you and your sister arrived safely, and that the weather was kind to you on the way. The garden here is full of roses now, and the children play in it from morning to evening. We hope to see you both in August, when the harvest is over and the house is quiet again.\n\nWith best wishes,\nMartin"],
   ["Count", "Count from 1 to 40, separated by commas."],
   ["Explain", "Explain in a few sentences why the sky is blue."],
   ["Write a table", "Write a Markdown table of the planets with their names and one fact about each."],
@@ -176,7 +176,8 @@ function live(trace) {
 
 function closing(trace, note) {
   if (!trace.text) return [note];
-  const parts = [plural(trace.tokens, "token"), `${rate(trace.tokensPerSecond)} tokens/s`];
+  const parts = [plural(trace.tokens, "token")];
+  if (Number.isFinite(trace.tokensPerSecond)) parts.push(`${rate(trace.tokensPerSecond)} tokens/s`);
   if (Number.isFinite(trace.tokensPerForward)) parts.push(`${digits(trace.tokensPerForward)} tokens per forward pass`);
   if (trace.drafted > 0) parts.push(`${whole(trace.accepted)} of ${whole(trace.drafted)} drafts accepted`);
   const { summary } = trace;
@@ -188,6 +189,6 @@ function closing(trace, note) {
     h("span", { class: "legend" }, trace.acceptedBy.map(([name, count]) => (
       h("span", { class: colourClass(name) }, h("i", { class: "swatch", "aria-hidden": "true" }), `${name} ${count}`)))),
     ...(summary?.warnings ?? []).map((warning) => h("span", { class: "fault" }, warning.message ?? JSON.stringify(warning))),
-    copyButton(trace.text),
+    copyButton(trace.text, "Copy the text"),
   ];
 }

@@ -14,7 +14,7 @@ export async function start(useInChat) {
   const systems = methods.filter((method) => method.number !== null);
   const available = systems.filter((method) => method.status === "available").length;
   $("methods-lead").textContent = `${plural(systems.length, "published decoding system")}, of which ${available} can be `
-    + `used today, and ${methods.length - systems.length} of the field's own that they build on.`;
+    + `used today, and ${methods.length - systems.length} more that they build on or that join them.`;
   $("methods-form").addEventListener("input", () => show(methods));
   $("methods-form").addEventListener("submit", (event) => event.preventDefault());
   show(methods);

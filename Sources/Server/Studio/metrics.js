@@ -4,7 +4,7 @@ import { $, bytes, digits, h, rate, svg, whole } from "/dom.js";
 import { getText } from "/api.js";
 
 const period = 1000;
-const kept = 120;
+const kept = 90;
 let timer = 0;
 let before = null;
 const cards = new Map();
@@ -39,8 +39,6 @@ class Reading {
 
   perSecond(name) { return this.growth(name) * 1000 / (this.when - this.before?.when); }
 
-  share(part, all) { return this.growth(all) > 0 ? this.growth(part) / this.growth(all) : NaN; }
-
   /** Sum over all labels of a counter. */
   total(name, test = () => true) {
     let sum = 0;
@@ -71,14 +69,14 @@ const bound = (seconds) => (seconds === Infinity ? "more than 60 s" : Number.isN
 const figures = [
   ["Running", "generations", (r) => r.now("generations_running"), count, (r) => `${count(r.now("requests_waiting"))} waiting`],
   ["Forward passes", "per second", (r) => r.perSecond("forward_passes_total"), rate, (r) => `${count(r.now("forward_passes_total"))} in all`],
-  ["Rows", "per second", (r) => r.perSecond("forward_rows_total"), rate, (r) => `${digits(r.share("forward_rows_total", "forward_passes_total"), 1)} a pass`],
-  ["Tokens written", "per second", (r) => r.perSecond("completion_tokens_total"), rate, (r) => `${count(r.now("completion_tokens_total"))} in all, counted as requests end`],
+  ["Rows", "per second", (r) => r.perSecond("forward_rows_total"), rate, (r) => `${digits(r.now("forward_rows_total") / r.now("forward_passes_total"), 1)} a pass on average`],
+  ["Tokens written", "per second", (r) => r.perSecond("completion_tokens_total"), rate, (r) => `${count(r.now("completion_tokens_total"))} in all, told as requests end`],
   ["Drafts accepted", "of drafted", (r) => r.now("accepted_tokens_total") / r.now("drafted_tokens_total"), percent, (r) => `${count(r.now("accepted_tokens_total"))} of ${count(r.now("drafted_tokens_total"))}`],
   ["Prompt tokens", "per second", (r) => r.perSecond("prompt_tokens_total"), rate, (r) => `${count(r.now("cached_tokens_total"))} of ${count(r.now("prompt_tokens_total"))} from the cache`],
   ["Pages in use", "keys and values", (r) => r.now("pages_used"), count, (r) => `${count(r.now("prefix_pages"))} kept for prompts, ${Number.isFinite(r.now("prefix_bytes")) ? bytes(r.now("prefix_bytes")) : "–"}`],
   ["Prefix hits", "of prompts", (r) => r.now("prefix_hits_total") / r.now("prefix_lookups_total"), percent, (r) => `${count(r.now("prefix_hits_total"))} of ${count(r.now("prefix_lookups_total"))}`],
-  ["First token", "half of requests within", (r) => r.quantile("first_token_seconds", 0.5), bound, (r) => `95 % ${bound(r.quantile("first_token_seconds", 0.95))}`],
-  ["Connections", "open", (r) => r.now("connections"), count, (r) => `${count(r.total("requests_total", (key) => /status="[45]/.test(key)))} of ${count(r.total("requests_total"))} requests failed`],
+  ["First token", "median", (r) => r.quantile("first_token_seconds", 0.5), bound, (r) => `95 % of requests ${bound(r.quantile("first_token_seconds", 0.95))}`],
+  ["Connections", "open", (r) => r.now("connections"), count, (r) => `${count(r.total("requests_total"))} requests, ${count(r.total("requests_total", (key) => /status="[45]/.test(key)))} refused or failed`],
 ];
 
 /** Begins to watch. */
@@ -111,7 +109,7 @@ async function tick() {
     reading.before = null;
     before = reading;
     $("metrics-raw").textContent = text;
-    $("metrics-note").textContent = "every second, the latest two minutes";
+    $("metrics-note").textContent = "every second, the latest 90 seconds";
   } catch (error) {
     $("metrics-note").textContent = error.message;
     if (error.status === 401 && timer === mine) stop();

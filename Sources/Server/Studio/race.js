@@ -7,7 +7,7 @@ import { drawsNothing, fillMethods, methodOf } from "/catalogue.js";
 import { StepPanel } from "/step.js";
 import { colourClass } from "/trace.js";
 
-const prompt = "Repeat the following letter word for word, but write Maria instead of Anna:\n\nDear Anna,\n\nThank you for your letter of Monday. I am glad that you and your sister arrived safely, and that the garden here is full of roses now.\n\nBest wishes,\nMartin";
+const prompt = "Repeat the following letter word for word, but write Maria instead of Anna:\n\nDear Anna,\n\nThank you for your letter of Monday. I am glad that you and your sister arrived safely, and that the weather was kind to you on the way. The garden here is full of roses now, and the children play in it from morning to evening. We hope to see you both in August, when the harvest is over and the house is quiet again.\n\nWith best wishes,\nMartin";
 
 let running = null;
 let isSetUp = false;
@@ -112,6 +112,7 @@ async function race() {
     new Lane("First", choice[0], await methodOf(choice[0])), new Lane("Second", choice[1], await methodOf(choice[1])),
   ];
   $("race-lanes").replaceChildren(...lanes.map((lane) => lane.element));
+  $("race-lanes").scrollIntoView({ block: "nearest", behavior: "smooth" });
   try {
     const others = await othersRunning();
     await runAll(lanes);
@@ -133,7 +134,7 @@ async function othersRunning() {
 /** All runs, in alternation: who begins changes from pair to pair. */
 async function runAll(lanes) {
   const pairs = Number($("race-runs").value);
-  const temperature = numberIn($("race-temperature")) ?? 0.7;
+  const temperature = numberIn($("race-temperature")) ?? 0;
   const seed = numberIn($("race-seed")) ?? 7;
   const tokens = numberIn($("race-tokens")) ?? 128;
   for (let pair = 0; pair < pairs; pair += 1) {
@@ -183,14 +184,15 @@ function verdict([first, second], others) {
   const ratios = first.runs.map((run, i) => run.speed / second.runs[i].speed);
   const box = $("race-verdict");
   box.className = `verdict ${agree ? "yes" : "no"}`;
-  box.replaceChildren(
+  box.replaceChildren(...[
     h("strong", {}, `bytes agree: ${agree ? "yes" : "no"}`),
     h("span", {}, agree
       ? `${whole(size)} bytes, ${plural(first.runs[0].tokens, "token")}, seed ${$("race-seed").value}`
       : `the first difference is at byte ${whole(Math.min(...differences))}${expected([first, second])}`),
     h("span", {}, `ratio ${digits(median(ratios))} (${first.name} : ${second.name}`
       + `${ratios.length > 1 ? `, median of ${ratios.length} pairs, ${spread(ratios)}` : ", one pair"})`),
-    others > 0 ? h("span", {}, `Other requests were running: ${others}. Speeds are lower than alone.`) : null);
+    others > 0 ? h("span", {}, `Other requests were running: ${others}. Speeds are lower than alone.`) : null,
+  ].filter(Boolean));
   box.hidden = false;
 }
 

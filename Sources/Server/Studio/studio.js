@@ -11,6 +11,7 @@ import { StepPanel } from "/step.js";
 
 const views = ["chat", "race", "methods", "model", "metrics"];
 const started = new Set();
+let chatScroll = 0;
 
 // MARK: Views
 
@@ -39,11 +40,15 @@ function showView() {
   if (wanted === "content") return;
   const name = views.includes(wanted) ? wanted : "chat";
   StepPanel.close();
+  // A view that is not shown forgets how far it was scrolled.
+  const log = $("chat-log");
+  if (!$("view-chat").hidden) chatScroll = log.scrollTop;
   for (const view of views) $(`view-${view}`).hidden = view !== name;
   for (const link of document.querySelectorAll("nav a")) {
     if (link.hash === `#${name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  if (name === "chat") log.scrollTop = chatScroll;
   document.title = `${$(`${name}-title`).textContent} · Foretoken`;
   if (name === "metrics") metrics.start();
   else metrics.stop();

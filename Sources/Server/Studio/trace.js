@@ -83,6 +83,7 @@ export class Trace {
 
   /** Tokens per second: the server's figure when it is there, before that the page's own. */
   get tokensPerSecond() {
+    if (this.tokens < 2) return NaN;
     if (this.summary) return (this.tokens - 1) * 1000 / this.summary.decode_ms;
     return (this.tokens - 1) * 1000 / (this.end - this.begin);
   }
