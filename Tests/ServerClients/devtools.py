@@ -164,7 +164,7 @@ class Page:
             raise AssertionError(details.get("exception", {}).get("description") or details["text"])
         return result["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 60) -> None:
+    def wait(self, expression: str, seconds: float = 30) -> None:
         """Waits until an expression is true."""
         deadline = time.monotonic() + seconds
         while not self.evaluate(expression):

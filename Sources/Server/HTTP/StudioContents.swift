@@ -1543,7 +1543,7 @@ main:focus, .log:focus { outline: none; }
 .brand img { display: block; }
 nav { display: grid; gap: 2px; }
 nav a { display: flex; align-items: center; gap: 0.6875rem; padding: 0.5rem 0.625rem; border-radius: 9px; color: var(--dim); text-decoration: none; font-size: 0.9375rem; font-weight: 500; transition: background 0.12s, color 0.12s; }
-nav a:hover { background: var(--raised); color: var(--text); }
+@media (hover: hover) { nav a:hover { background: var(--raised); color: var(--text); } }
 nav a[aria-current] { background: var(--accent-soft); color: var(--accent); }
 nav svg, button svg { width: 20px; height: 20px; flex: none; fill: none; stroke: currentColor; stroke-width: 1.7; stroke-linecap: round; stroke-linejoin: round; }
 button svg { width: 18px; height: 18px; }
@@ -1575,7 +1575,7 @@ select { text-overflow: ellipsis; }
 textarea { resize: vertical; line-height: 1.5; }
 input:hover, select:hover, textarea:hover { border-color: light-dark(#cdc8bc, #41474e); }
 input:focus-visible, select:focus-visible, textarea:focus-visible { outline-offset: -1px; border-radius: 9px; }
-input:invalid { border-color: var(--red); }
+input:user-invalid { border-color: var(--red); }
 ::placeholder { color: light-dark(#85888e, #82878e); opacity: 1; }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0.75rem; }
 .buttons { display: flex; gap: 0.5rem; align-items: center; flex-wrap: wrap; }
@@ -1666,7 +1666,8 @@ async function whenStarted(name) {
     await starters[name]();
   } catch (error) {
     started.delete(name);
-    $("status-text").textContent = error.message;
+    // A dialog asks for a missing key.
+    if (error.status !== 401) $("status-text").textContent = error.message;
   }
 }
 
@@ -1894,6 +1895,7 @@ function split(content, tokens) {
 .turn.user { width: fit-content; max-width: min(38rem, 88%); margin-right: max(0px, calc((100% - 46rem) / 2)); margin-left: auto; background: var(--raised); border-radius: 16px 16px 4px 16px; padding: 0.625rem 0.9375rem; white-space: pre-wrap; overflow-wrap: anywhere; }
 .turn.model { display: grid; gap: 0.625rem; }
 .answer { white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.7; min-height: 1.7em; border-radius: 6px; }
+.answer:empty:not([aria-busy]) { display: none; }
 .answer[aria-busy]::after { content: ""; display: inline-block; width: 0.5em; height: 1.05em; margin-left: 2px; vertical-align: text-bottom; border-radius: 2px; background: var(--accent); animation: blink 1.1s ease-in-out infinite; }
 @keyframes blink { 50% { opacity: 0.2; } }
 .answer:has(.step.current):focus-visible { outline: none; }
@@ -2052,7 +2054,7 @@ details.card[open] > summary { margin-bottom: 0.75rem; }
   .lane-figures div { display: flex; align-items: baseline; gap: 0.375rem; }
   .lane-figures b { font-size: 1.0625rem; white-space: nowrap; }
   .lane-text { font-size: 0.875rem; }
-  .filters { grid-template-columns: repeat(3, minmax(0, 1fr)); }
+  .filters { grid-template-columns: 1fr 1.4fr 1fr; }
   .filters .grow { grid-column: 1 / -1; }
   .method summary { grid-template-columns: 1.5rem minmax(0, 1fr); padding: 0.6875rem 0.875rem; }
   .method .badges { grid-column: 2; grid-row: 3; justify-content: flex-start; }

@@ -31,7 +31,8 @@ async function whenStarted(name) {
     await starters[name]();
   } catch (error) {
     started.delete(name);
-    $("status-text").textContent = error.message;
+    // A dialog asks for a missing key.
+    if (error.status !== 401) $("status-text").textContent = error.message;
   }
 }
 
