@@ -42,7 +42,8 @@ class Server:
         if keys:
             environment["FORETOKEN_API_KEYS"] = keys
         self.process = subprocess.Popen(
-            [program, "serve", "--model", MODEL, "--port", "0", "--context", "2048", *arguments],
+            [program, "serve", "--model", MODEL, "--port", "0", "--context", "2048",
+             "--drain-timeout", "5", *arguments],
             stderr=subprocess.PIPE, text=True, env=environment,
         )  # fmt: skip
         self.address = None
@@ -209,7 +210,12 @@ class StudioTest:
         page.wait("document.querySelector('.turn .fault')?.textContent.includes('--draft')")
         # The browser itself notes an answer of status 400.
         page.errors[before:] = [error for error in page.errors[before:] if "status of 400" not in error]
+        equal(page.evaluate("document.querySelector('#chat-input').value"), "Hello", "the message to send again")
+        page.set("#chat-input", "")
         page.set("#set-method", "speculation:auto")
+        self.send("Say hello.")
+        page.wait("document.querySelectorAll('.answer .token').length > 0")
+        page.wait(DONE)
 
     def races(self) -> None:
         """two methods that keep the bytes agree"""

@@ -92,8 +92,8 @@ export class AnswerView {
     else if (event.key === "End") next = steps.length - 1;
     else return;
     event.preventDefault();
-    this.#show(steps[next], "keyboard");
     this.#spans.get(steps[next]).scrollIntoView({ block: "nearest" });
+    this.#show(steps[next], "keyboard");
   }
 }
 
@@ -337,6 +337,9 @@ function setUpSettings() {
   };
   button.addEventListener("click", () => toggle(!$("chat-settings").classList.contains("open")));
   $("chat-settings-close").addEventListener("click", () => toggle(false));
+  $("chat-settings").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && $("chat-settings").classList.contains("open")) toggle(false);
+  });
 }
 
 async function describeMethod() {
@@ -426,7 +429,14 @@ async function answer(request, log) {
   figures.replaceChildren(...closing(view.trace, note));
   log.scrollTop = log.scrollHeight;
   if (view.trace.text) conversation.push({ role: "assistant", content: view.trace.text });
-  else if (conversation.at(-1)?.role === "user") conversation.pop();
+  else if (conversation.at(-1)?.role === "user") giveBack(conversation.pop().content);
+}
+
+/** Puts a message that got no answer back where it can be sent again. */
+function giveBack(content) {
+  if ($("chat-input").value !== "") return;
+  $("chat-input").value = content;
+  grow();
 }
 
 function busy(isBusy) {
@@ -650,7 +660,7 @@ export function remember(field) {
   <div class="bar"><h1 id="race-title">Race</h1></div>
   <p class="lead">Two methods write the same answer with the same seed. They run in turn, never at the same
   time, so that neither takes the processor from the other. Speeds are the server's own and leave the
-  prompt out, which the second run finds in the cache.</p>
+  prompt out, which a later run may find in the cache.</p>
   <form id="race-form" class="card race-form">
     <label class="wide">Prompt<textarea id="race-prompt" rows="3"></textarea></label>
     <label>First method<select id="race-a"></select></label>
@@ -1356,7 +1366,11 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") cl
 document.addEventListener("pointerdown", (event) => {
   if (!$("step").contains(event.target) && !event.target.closest?.(".answer")) close();
 });
-addEventListener("scroll", (event) => { if (!$("step").contains(event.target)) close(); }, true);
+addEventListener("scroll", (event) => {
+  if ($("step").hidden || $("step").contains(event.target)) return;
+  if (isPinned) place($("step"), span);
+  else close();
+}, true);
 addEventListener("resize", close);
 $("step").addEventListener("pointerenter", () => clearTimeout(timer));
 $("step").addEventListener("pointerleave", () => StepPanel.leave());

@@ -85,7 +85,7 @@ export class AnswerView {
     else if (event.key === "End") next = steps.length - 1;
     else return;
     event.preventDefault();
-    this.#show(steps[next], "keyboard");
     this.#spans.get(steps[next]).scrollIntoView({ block: "nearest" });
+    this.#show(steps[next], "keyboard");
   }
 }

@@ -69,6 +69,9 @@ function setUpSettings() {
   };
   button.addEventListener("click", () => toggle(!$("chat-settings").classList.contains("open")));
   $("chat-settings-close").addEventListener("click", () => toggle(false));
+  $("chat-settings").addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && $("chat-settings").classList.contains("open")) toggle(false);
+  });
 }
 
 async function describeMethod() {
@@ -158,7 +161,14 @@ async function answer(request, log) {
   figures.replaceChildren(...closing(view.trace, note));
   log.scrollTop = log.scrollHeight;
   if (view.trace.text) conversation.push({ role: "assistant", content: view.trace.text });
-  else if (conversation.at(-1)?.role === "user") conversation.pop();
+  else if (conversation.at(-1)?.role === "user") giveBack(conversation.pop().content);
+}
+
+/** Puts a message that got no answer back where it can be sent again. */
+function giveBack(content) {
+  if ($("chat-input").value !== "") return;
+  $("chat-input").value = content;
+  grow();
 }
 
 function busy(isBusy) {

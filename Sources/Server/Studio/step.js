@@ -74,7 +74,11 @@ document.addEventListener("keydown", (event) => { if (event.key === "Escape") cl
 document.addEventListener("pointerdown", (event) => {
   if (!$("step").contains(event.target) && !event.target.closest?.(".answer")) close();
 });
-addEventListener("scroll", (event) => { if (!$("step").contains(event.target)) close(); }, true);
+addEventListener("scroll", (event) => {
+  if ($("step").hidden || $("step").contains(event.target)) return;
+  if (isPinned) place($("step"), span);
+  else close();
+}, true);
 addEventListener("resize", close);
 $("step").addEventListener("pointerenter", () => clearTimeout(timer));
 $("step").addEventListener("pointerleave", () => StepPanel.leave());
