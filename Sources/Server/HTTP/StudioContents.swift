@@ -1348,14 +1348,14 @@ function close() {
   $("step").hidden = true;
 }
 
-/** Below the text if there is room, else above; the style sheet has its own place on phones. */
+/** Below the end of the text if there is room, else above it; the style sheet has its own place on phones. */
 function place(panel, anchor) {
   const rects = anchor.getClientRects();
   const rect = rects[0] ?? anchor.getBoundingClientRect();
   const last = rects[rects.length - 1] ?? rect;
   const width = panel.offsetWidth;
   const height = panel.offsetHeight;
-  const left = Math.max(8, Math.min(rect.left, innerWidth - width - 8));
+  const left = Math.max(8, Math.min(last.left, innerWidth - width - 8));
   const below = last.bottom + 8;
   const fits = below + height < innerHeight - 8 || rect.top - 8 < height;
   panel.style.left = `${left}px`;
