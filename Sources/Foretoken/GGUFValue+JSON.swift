@@ -1,3 +1,6 @@
+import Checkpoints
+import Tokenization
+
 extension GGUFValue {
   /// The value in JSON; arrays, which are long, as their type and length.
   public var json: JSONValue {

@@ -1,5 +1,4 @@
 import Foretoken
-import Hummingbird
 
 /// `GET /foretoken/methods`: the catalogue, as `foretoken methods --json` prints it.
 enum MethodsEndpoint {

@@ -63,10 +63,10 @@ function place(panel, anchor) {
   const last = rects[rects.length - 1] ?? rect;
   const width = panel.offsetWidth;
   const height = panel.offsetHeight;
-  const left = Math.max(8, Math.min(last.left, innerWidth - width - 8));
   const below = last.bottom + 8;
   const fits = below + height < innerHeight - 8 || rect.top - 8 < height;
-  panel.style.left = `${left}px`;
+  const left = fits ? last.left : rect.left;
+  panel.style.left = `${Math.max(8, Math.min(left, innerWidth - width - 8))}px`;
   panel.style.top = `${fits ? Math.max(8, Math.min(below, innerHeight - height - 8)) : rect.top - height - 8}px`;
 }
 
