@@ -5,13 +5,13 @@
 SWIFT ?= swift
 CONFIGURATION := -c release -Xswiftc -enable-testing
 FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
-SOURCES := Sources Tests Package.swift
+SOURCES := Sources Tests Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test neon mutants bench lossless format lint studio docs clean
+.PHONY: help setup build demo test neon mutants bench lossless format lint studio fuzz-api docs clean
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 setup: ## Install the Debian packages that are missing
 	@Scripts/setup.sh
@@ -50,6 +50,9 @@ format: ## Format the sources
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+
+fuzz-api: build ## Fuzz the API of a server on loopback, for a quarter of an hour
+	@Tests/ServerClients/serve-and-fuzz.sh "$(FORETOKEN)" 150
 
 studio: ## Put the files of Sources/Server/Studio into the program
 	@Scripts/embed-studio.py

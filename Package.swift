@@ -76,6 +76,9 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/CommandLineTool", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "foretoken-example", dependencies: ["Foretoken"], path: "Examples/Swift",
+      swiftSettings: swiftSettings),
     .target(
       name: "TestSupport", dependencies: ["Checkpoints"], path: "Tests/TestSupport",
       swiftSettings: swiftSettings),
@@ -108,7 +111,9 @@ let package = Package(
       path: "Tests/CommandLineTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "ServerTests",
-      dependencies: ["Server", "CommandLineTool", "Foretoken", "TestSupport"],
+      dependencies: [
+        "Server", "CommandLineTool", "Foretoken", "TestSupport", "foretoken-example",
+      ],
       path: "Tests/ServerTests", swiftSettings: swiftSettings),
   ],
   swiftLanguageModes: [.v6],

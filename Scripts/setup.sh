@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build and `foretoken pull` need, if they are missing; with
-# --test also those of the kernel tests for other processors, with --browser those of the page's
-# test. Elsewhere, it says what is needed. Running it again does nothing.
+# --test also those of the tests (of kernels for other processors, and of the server), with --browser
+# those of the page's test. Elsewhere, it says what is needed. Running it again does nothing.
 #
 # usage: Scripts/setup.sh [--test | --browser]
 set -euo pipefail
@@ -15,6 +15,12 @@ python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 if [[ $(uname -s) == Linux ]]; then
   has_header openssl/evp.h || missing+=(libssl-dev)
   command -v pkg-config >/dev/null || missing+=(pkg-config)
+fi
+
+if [[ ${1:-} == --test && $(uname -s) == Linux ]]; then
+  # The clients of the server's tests.
+  command -v curl >/dev/null || missing+=(curl)
+  python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 fi
 
 if [[ ${1:-} == --test && $(uname -s) == Linux && $(uname -m) != aarch64 ]]; then

@@ -8,7 +8,7 @@ struct UsageTests {
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
     ["bench", "concurrency"], ["bench", "constraints"], ["race"], ["train"], ["train", "ngrams"],
-    ["train", "adadec-threshold"],
+    ["train", "adadec-threshold"], ["serve"], ["bench", "serve"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -42,6 +42,10 @@ struct UsageTests {
   }
 
   static let mistakes: [[String]] = [
+    ["serve", "--host", "0.0.0.0"], ["serve", "--port", "70000"], ["serve", "--queue", "-1"],
+    ["serve", "--max-concurrency", "0"], ["serve", "--request-timeout", "0"],
+    ["serve", "--api-key", "short"], ["serve", "--api-key-file", "/nowhere"],
+    ["bench", "serve", "--peer", "ftp://x"], ["bench", "serve", "--peer-model", "x"],
     ["frobnicate"], ["run", "--frobnicate", "x"], ["run", "x", "--max-tokens", "many"],
     ["run", "x", "--temperature", "-1"], ["run", "x", "--top-p", "2"],
     ["run", "x", "--min-p", "-0.5"], ["run", "x", "--repetition-penalty", "0"],

@@ -4,7 +4,7 @@ import ArgumentParser
 struct BenchCommand: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bench",
-    abstract: "Measure a model, the kernels, speculation, code or constraints on this machine.",
+    abstract: "Measure a model, the kernels, speculation, code, constraints or the server.",
     discussion: """
       Run on an idle machine. Every figure is the median of several runs, with the spread beside \
       it.
@@ -16,10 +16,12 @@ struct BenchCommand: AsyncParsableCommand {
         foretoken bench concurrency --sequences 1,4,16
         foretoken bench code --humaneval --model qwen2.5-coder-0.5b --limit 20
         foretoken bench constraints --model qwen2.5-coder-0.5b
+        foretoken bench serve --clients 1,16
       """,
     subcommands: [
       BenchModelCommand.self, BenchKernelsCommand.self, BenchSpecCommand.self,
       BenchConcurrencyCommand.self, BenchCodeCommand.self, BenchConstraintsCommand.self,
+      BenchServeCommand.self,
     ],
     defaultSubcommand: BenchModelCommand.self)
 }

@@ -41,6 +41,12 @@ final class Conversation {
     tokens = Array(source.tokens.prefix(count))
   }
 
+  /// Begins with pages that hold the keys and values of the first tokens of `prompt`.
+  func begin(with pages: [KVPage], of prompt: [Int32]) throws {
+    try cache.begin(with: pages)
+    tokens = Array(prompt.prefix(pages.count * KVCache.pageTokens))
+  }
+
   /// Drops what `prompt` does not share and returns the length of what stays: less than the whole
   /// prompt, since its last token must be run for its logits.
   func keepCommonPrefix(with prompt: [Int32]) throws -> Int {

@@ -15,6 +15,9 @@ public final class GenerationCancellation: Sendable {
   /// Ends nothing until it is given to generations.
   public init() {}
 
+  /// Whether `cancel` was called.
+  public var isCancelled: Bool { state.withLock { $0.isCancelled } }
+
   /// Ends the generations that this was given to, and those that it will be given to.
   public func cancel() {
     let channels = state.withLock { state in

@@ -136,6 +136,16 @@ public actor Generator {
   /// whose reader is behind does not count. `defaultConcurrency` unless it is set.
   public func setConcurrency(_ count: Int) { scheduler.mostRunning = max(count, 1) }
 
+  /// Keeps keys and values of prompts and answers for prompts that begin the same way, up to so many
+  /// bytes; 0, as it is unless set, keeps none.
+  ///
+  /// What is kept is shared by everyone who generates: who can measure the time to a first token can
+  /// tell whether somebody has sent the same beginning before.
+  public func setPrefixCache(bytes: Int) { scheduler.prefixes.byteLimit = max(bytes, 0) }
+
+  /// What is kept of prompts, and how often it was of use.
+  public var prefixCache: PrefixCacheStatistics { scheduler.prefixes.statistics }
+
   /// Frees the keys and values of a conversation. One that is being answered is freed at its end.
   public func forget(_ conversation: ConversationID) {
     guard let state = conversations.removeValue(forKey: conversation) else { return }
@@ -206,6 +216,9 @@ public actor Generator {
         options: options, draftModel: draftModel)
     }
     let shared = speculationMemory(memory)
+    if conversation.tokens.isEmpty, let pages = scheduler.prefixes.pages(for: prompt) {
+      try conversation.begin(with: pages, of: prompt)
+    }
     return try Generation(
       engine: engine, tokenizer: tokenizer, conversation: conversation, prompt: prompt,
       options: options, memory: shared.drafters, planning: shared.planning,
@@ -221,6 +234,9 @@ public actor Generator {
     while !scheduler.isEmpty {
       let (ended, hasRun) = scheduler.step()
       for process in ended {
+        if process.generation != nil, process.failure == nil, process.id == nil {
+          scheduler.prefixes.keep(process.conversation)
+        }
         // The pages are free before the reader sees the end of the stream.
         giveBack(process.conversation, process.id)
         process.channel.finish(throwing: process.failure)

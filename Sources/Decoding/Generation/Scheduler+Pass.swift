@@ -156,6 +156,9 @@ extension Scheduler {
       logitsRow += count
       member.process.take { try member.generation.settle(share) }
       member.process.prompt?.follow(member.process)
+      if !member.isDecoding, member.generation.promptTokensLeft == 0 {
+        prefixes.keep(member.generation.conversation)
+      }
     }
     guard load.sequences > 1, load.promptRows == 0 else { return }
     let drafting = members.reduce(Duration.zero) { $0 + $1.generation.draftDuration }

@@ -21,6 +21,8 @@ final class Scheduler {
   /// Most processes that run at the same time; others wait for one to end. Processes whose reader is
   /// behind do not count.
   var mostRunning = Generator.defaultConcurrency
+  /// Prompts that may come again.
+  let prefixes = PrefixCache()
   private var processes: [ScheduledProcess] = []
   // Of the passes.
   var planner = ForestPlanner()

@@ -3,9 +3,12 @@ import Foundation
 
 /// Parts of answers that several endpoints have.
 enum AnswerParts {
-  /// `usage` of the choices of one prompt.
-  static func usage(_ summaries: [GenerationSummary]) -> JSONValue {
-    let prompt = summaries.first?.promptTokens ?? 0
+  /// `usage` of all choices.
+  /// - Parameter choices: of each prompt; they share the prompt's tokens.
+  static func usage(_ summaries: [GenerationSummary], choices: Int) -> JSONValue {
+    let firsts = stride(from: 0, to: summaries.count, by: max(choices, 1)).map { summaries[$0] }
+    let prompt = firsts.reduce(0) { $0 + $1.promptTokens }
+    let cached = firsts.reduce(0) { $0 + $1.reusedTokens }
     let completion = summaries.reduce(0) { $0 + $1.generatedTokens }
     let accepted = summaries.reduce(0) { $0 + $1.acceptedTokens }
     let drafted = summaries.reduce(0) { $0 + $1.draftedTokens }
@@ -13,7 +16,7 @@ enum AnswerParts {
       "prompt_tokens": .integer(prompt), "completion_tokens": .integer(completion),
       "total_tokens": .integer(prompt + completion),
       "prompt_tokens_details": [
-        "cached_tokens": .integer(summaries.first?.reusedTokens ?? 0)
+        "cached_tokens": .integer(cached)
       ],
       "completion_tokens_details": [
         "accepted_prediction_tokens": .integer(accepted),

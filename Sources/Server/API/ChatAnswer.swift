@@ -46,6 +46,10 @@ struct ChatAnswer {
     ]
   }
 
+  private var usageObject: JSONValue {
+    AnswerParts.usage(choices.compactMap(\.summary), choices: choices.count)
+  }
+
   private var lists: Bool { request.shared.options.logProbabilities != nil }
 
   // MARK: Whole
@@ -54,7 +58,7 @@ struct ChatAnswer {
   var object: JSONValue {
     var fields = head("chat.completion")
     fields.append(("choices", .array(choices.indices.map(choice))))
-    fields.append(("usage", AnswerParts.usage(choices.compactMap(\.summary))))
+    fields.append(("usage", usageObject))
     if request.shared.traces {
       let traced = choices.indices.map { index -> JSONValue in
         [
@@ -132,7 +136,7 @@ struct ChatAnswer {
     return .object(
       JSONObject(
         head("chat.completion.chunk") + [
-          ("choices", []), ("usage", AnswerParts.usage(choices.compactMap(\.summary))),
+          ("choices", []), ("usage", usageObject),
         ]))
   }
 

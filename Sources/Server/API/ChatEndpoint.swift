@@ -13,7 +13,7 @@ struct ChatEndpoint {
       incoming.record.update { $0.prompt = request.messages.last?.content }
     }
     let run = try await GenerationRun(
-      try prompt(request, served), samples: request.shared.samples, model: served.model,
+      [try prompt(request, served)], samples: request.shared.samples, model: served.model,
       incoming: incoming, server: server)
     return request.shared.streams
       ? stream(run, request, served) : try await whole(run, request, served)

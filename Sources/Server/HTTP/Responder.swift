@@ -2,6 +2,7 @@ import Foretoken
 import HTTPTypes
 import Hummingbird
 import NIOCore
+import Synchronization
 
 /// What Hummingbird knows of a request, and its connection.
 struct ServerContext: RequestContext {
@@ -41,14 +42,16 @@ struct Responder: HTTPResponder {
     if server.connections.isDraining { response.headers[.connection] = "close" }
     addHeaders(to: &response, for: request)
     let status = response.status.code
-    response.body = response.body.followed { [server] failure in
+    let ending = Ending { [server] failure in
       deadline.cancel()
       if let failure { record.update { $0.failure = failure } }
       server.connections.finish(lifetime, on: channel)
+      server.metrics.count(record, path: Routes.label(request.uri.path), status: status)
       server.log.access(
         record, method: request.method.rawValue, path: request.uri.path, status: status,
         client: client)
     }
+    response.body = response.body.followed(by: ending)
     return response
   }
 
@@ -96,16 +99,31 @@ struct Responder: HTTPResponder {
   }
 }
 
+/// What is done once when an answer is written, or cannot be.
+private final class Ending: Sendable {
+  private let action: Mutex<(@Sendable (String?) -> Void)?>
+
+  /// - Parameter action: gets what went wrong, if something did.
+  init(_ action: @escaping @Sendable (String?) -> Void) { self.action = Mutex(action) }
+
+  /// A body that nobody writes goes with the connection.
+  deinit { callAsFunction("the client has gone") }
+
+  func callAsFunction(_ failure: String?) {
+    action.withLock { $0.take() }?(failure)
+  }
+}
+
 extension ResponseBody {
-  /// The same body; `action` is done when it is written, with what went wrong if something did.
-  fileprivate func followed(_ action: @escaping @Sendable (String?) -> Void) -> ResponseBody {
+  /// The same body; the ending comes when it is written.
+  fileprivate func followed(by ending: Ending) -> ResponseBody {
     let body = self
     return ResponseBody(contentLength: contentLength) { writer in
       do {
         try await body.write(writer)
-        action(nil)
+        ending(nil)
       } catch {
-        action("the client has gone")
+        ending("the client has gone")
         throw error
       }
     }

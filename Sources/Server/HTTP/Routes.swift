@@ -23,12 +23,33 @@ enum Routes {
     "/v1/chat/completions": [
       Route(method: .post) { try await ChatEndpoint(server: $0).answer($1) }
     ],
+    "/v1/completions": [
+      Route(method: .post) { try await CompletionEndpoint(server: $0).answer($1) }
+    ],
+    "/v1/embeddings": [
+      Route(method: .post) { try await EmbeddingsEndpoint(server: $0).answer($1) }
+    ],
+    "/tokenize": [Route(method: .post) { try await TokenEndpoints.tokenize($0, $1) }],
+    "/detokenize": [Route(method: .post) { try await TokenEndpoints.detokenize($0, $1) }],
+    "/metrics": [
+      Route(method: .get) { server, _ in
+        .text(await server.metrics.text(server), type: "text/plain; version=0.0.4")
+      }
+    ],
+    "/openapi.json": [
+      Route(method: .get, isPublic: true) { server, _ in .json(OpenAPI.document(server)) }
+    ],
   ]
 
   /// The methods of a path, for headers and messages.
   static func methods(_ routes: [Route]) -> String {
     let names = routes.flatMap { $0.method == .get ? ["GET", "HEAD"] : [$0.method.rawValue] }
     return names.joined(separator: ", ")
+  }
+
+  /// The path as metrics show it: one of a few.
+  static func label(_ path: String) -> String {
+    all[path] != nil ? path : StudioFiles.all[path] != nil ? "studio" : "other"
   }
 
   /// A file of the page.

@@ -34,6 +34,12 @@ public struct ForetokenServer: Sendable {
     self.reload = reload
   }
 
+  /// The name by which the model is asked for.
+  public var modelName: String { state.host.served.name }
+
+  /// Generations that run, and requests that wait.
+  public var load: (running: Int, waiting: Int) { state.admission.load }
+
   /// Serves until the process is told to end (SIGTERM, SIGINT), or the task is cancelled.
   ///
   /// Then nothing new is taken, and what runs has `drainTimeout` to end; what has not ended then gets

@@ -13,16 +13,16 @@ struct GenerationRun: Sendable {
   /// Waits for places and for the first event.
   ///
   /// - Parameters:
-  ///   - prompt: tokens, fewer than the context holds.
-  ///   - samples: the options of each choice.
+  ///   - prompts: tokens of each prompt, fewer than the context holds.
+  ///   - samples: the options of each choice of a prompt; the choices are numbered through all prompts.
   /// - Throws: `APIError` for what is wrong with the request, for a full queue, and at a lifetime's
   ///   end.
   init(
-    _ prompt: [Int32], samples: [GenerationOptions], model: LanguageModel,
+    _ prompts: [[Int32]], samples: [GenerationOptions], model: LanguageModel,
     incoming: IncomingRequest, server: ServerState
   ) async throws {
     let limit = server.options.contextLimit(model)
-    guard prompt.count < limit else {
+    for prompt in prompts where prompt.count >= limit {
       throw APIError.invalid(
         "the prompt has \(prompt.count) tokens, and with the answer there is room for \(limit); send "
           + "a shorter one", code: "context_length_exceeded")
@@ -31,20 +31,23 @@ struct GenerationRun: Sendable {
     admission = server.admission
     timeout = server.options.requestTimeout
     let ticket = try await admission.enter(
-      places: samples.count, client: incoming.client, lifetime: incoming.lifetime)
+      places: min(prompts.count * samples.count, server.options.concurrency),
+      client: incoming.client, lifetime: incoming.lifetime)
     if let error = incoming.lifetime.error(timeout: timeout) { throw error }
     guard let ticket else { throw APIError.shuttingDown }
     self.ticket = ticket
     let cancellation = GenerationCancellation()
     incoming.lifetime.onEnd { cancellation.cancel() }
-    let samples = samples.map { sample in
-      var sample = sample
-      sample.maxTokens = min(sample.maxTokens ?? .max, limit - prompt.count)
-      return sample
-    }
-    incoming.record.update { $0.promptTokens = prompt.count }
+    incoming.record.update { $0.promptTokens = prompts.reduce(0) { $0 + $1.count } }
     events = SampleEvents(
-      model.generator.generate(prompt, samples: samples, cancellation: cancellation))
+      prompts.flatMap { prompt in
+        let limited = samples.map { sample in
+          var sample = sample
+          sample.maxTokens = min(sample.maxTokens ?? .max, limit - prompt.count)
+          return sample
+        }
+        return model.generator.generate(prompt, samples: limited, cancellation: cancellation)
+      })
     do {
       try await events.start()
     } catch {

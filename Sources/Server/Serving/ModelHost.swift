@@ -33,6 +33,7 @@ final class ModelHost: Sendable {
 
   private static func prepare(_ model: LanguageModel, _ options: ServerOptions) async {
     await model.generator.setConcurrency(options.concurrency)
+    await model.generator.setPrefixCache(bytes: options.prefixCacheBytes)
   }
 }
 

@@ -7,6 +7,7 @@ final class ServerState: Sendable {
   let host: ModelHost
   let admission: Admission
   let connections = Connections()
+  let metrics = Metrics()
   let authentication: Authentication
   let log: ServerLog
 

@@ -116,29 +116,50 @@ struct ToolUse {
     case .required: wanted = functions
     case .function(let name): wanted = functions.filter { $0.name == name }
     }
-    let calls = wanted.map { function -> JSONValue in
+    var definitions = JSONObject()
+    let calls = try wanted.map { function -> JSONValue in
       [
         "type": "object",
         "properties": [
           "name": ["const": .string(function.name)],
-          "arguments": Self.schema(function),
+          "arguments": try Self.schema(function, definitions: &definitions),
         ],
         "required": ["name", "arguments"], "additionalProperties": false,
       ]
     }
-    let schema: JSONValue = calls.count == 1 ? calls[0] : ["anyOf": .array(calls)]
+    var schema = JSONObject([("anyOf", .array(calls))])
+    if calls.count == 1, let only = calls[0].objectValue { schema = only }
+    for (key, value) in definitions.entries { schema[key] = value }
+    let text = JSONValue.object(schema).serialized()
     return try ResponseFormat.compiled(
       .framed(
-        ToolCallFormat.opening + "\n", .jsonSchema(schema.serialized()),
-        "\n" + ToolCallFormat.closing), parameter: "tools")
+        ToolCallFormat.opening + "\n", .jsonSchema(text), "\n" + ToolCallFormat.closing),
+      parameter: "tools")
   }
 
-  /// The schema of a function's arguments, made inert where it is a document of its own.
-  private static func schema(_ function: Function) -> JSONValue {
+  /// The schema of a function's arguments as a part of another one: what it defines for references
+  /// goes to the root.
+  private static func schema(
+    _ function: Function, definitions: inout JSONObject
+  ) throws -> JSONValue {
     guard var object = function.parameters?.objectValue, !object.isEmpty else {
       return ["type": "object"]
     }
     object["$schema"] = nil
+    for keyword in ["$defs", "definitions"] {
+      guard let own = object[keyword]?.objectValue else { continue }
+      object[keyword] = nil
+      var all = definitions[keyword]?.objectValue ?? JSONObject()
+      for (name, value) in own.entries {
+        guard all[name] == nil || all[name] == value else {
+          throw APIError.invalid(
+            "two tools define \(APIError.printable(name)) in different ways; rename one",
+            parameter: "tools", code: "invalid_value")
+        }
+        all[name] = value
+      }
+      definitions[keyword] = .object(all)
+    }
     return .object(object)
   }
 }

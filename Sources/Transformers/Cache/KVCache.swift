@@ -13,7 +13,8 @@ public final class KVCache {
   private(set) var pages: [Int] = []
   /// Addresses of the pages, for the kernels.
   private(set) var table: UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>
-  private(set) var isReleased = false
+  /// Whether the pages were given back.
+  public private(set) var isReleased = false
   /// Committed entries.
   public private(set) var length = 0
   /// Rotary position of the next token; `length` unless entries were injected without positions.
@@ -70,6 +71,25 @@ public final class KVCache {
       copy.pushPage(page)
     }
     return copy
+  }
+
+  /// Begins an empty sequence with pages of another one of the same engine: their entries are
+  /// committed here without being run. Writing to one copies it first.
+  ///
+  /// - Throws: `ForwardError` if there are entries already, if the pages are another engine's, or if
+  ///   there are more than the context holds.
+  public func begin(with shares: [KVPage]) throws(ForwardError) {
+    let count = shares.count * PagePool.slots
+    guard length == 0, shares.allSatisfy({ $0.pool === pool }) else {
+      throw .badLength(count, committed: length)
+    }
+    guard pending.isEmpty else { throw .pendingNodes(pending.count) }
+    guard count <= slotLimit else { throw .contextFull(needed: count, limit: slotLimit) }
+    for share in shares {
+      pool.retain(share.index)
+      pushPage(share.index)
+    }
+    length = count
   }
 
   // MARK: Commit and rollback
