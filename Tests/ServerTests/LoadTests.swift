@@ -20,7 +20,7 @@ import Testing
       let text = (0..<number(1...60)).map { _ in words[number(0...words.count - 1)] }
       var request: JSONObject =
         JSONValue.chat(
-          text.joined(separator: " "), ("max_tokens", .integer(number(2...24))),
+          text.joined(separator: " "), ("max_tokens", .integer(number(2...16))),
           ("seed", .integer(index)), ("temperature", .number(Double(number(0...12)) / 10)),
           ("foretoken", ["speculation": .string(methods[index % methods.count])]),
           ("stream", .bool(index % 2 == 0))
@@ -90,6 +90,53 @@ import Testing
       }
       let answer = try await server.chat(.chat("Hello", ("max_tokens", 3)))
       #expect(answer.status == 200)
+    }
+  }
+
+  /// Kilobytes of this process that are in memory.
+  private func residentKilobytes() throws -> Int {
+    let text = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
+    let line = text.split(separator: "\n").first { $0.hasPrefix("VmRSS:") } ?? ""
+    return Int(line.split(separator: " ").dropLast().last ?? "") ?? 0
+  }
+
+  /// `FORETOKEN_SOAK_REQUESTS` sets how many; 400 otherwise.
+  @Test("memory stays flat over many requests, half of which are given up")
+  func memory() async throws {
+    let variable = ProcessInfo.processInfo.environment["FORETOKEN_SOAK_REQUESTS"] ?? ""
+    let count = Int(variable) ?? 400
+    var options = ServerOptions()
+    options.prefixCacheBytes = 24 << 20
+    try await TestServer.with(options) { server in
+      func batch(_ numbers: Range<Int>) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+          for number in numbers {
+            group.addTask {
+              let body = JSONValue.chat(
+                "Question \(number)?", ("max_tokens", number % 2 == 0 ? 2 : 500),
+                ("stream", .bool(number % 4 < 2)), ("seed", .integer(number)),
+                ("foretoken", ["speculation": "none", "ignore_eos": true]))
+              if number % 2 == 0 {
+                let answer = try await server.chat(body)
+                #expect(answer.status == 200)
+              } else {
+                try await server.open("/v1/chat/completions", body).close()
+              }
+            }
+          }
+          try await group.waitForAll()
+        }
+      }
+      // What grows once: slabs, buffers, threads, the cache.
+      for begin in stride(from: 0, to: 160, by: 16) { try await batch(begin..<begin + 16) }
+      #expect(try await server.leakedPages() == 0)
+      let before = try residentKilobytes()
+      for begin in stride(from: 160, to: 160 + count, by: 16) {
+        try await batch(begin..<begin + 16)
+      }
+      #expect(try await server.leakedPages() == 0)
+      let grown = try residentKilobytes() - before
+      #expect(grown < 24_000, "\(grown) kB over \(count) requests")
     }
   }
 

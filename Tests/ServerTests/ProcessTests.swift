@@ -117,7 +117,7 @@ import Testing
       #expect(result.status == 0, "\(arguments): \(result.output)")
     }
     let fuzz = try await ServeProcess.run(
-      bash, ["bash", "Tests/ServerClients/fuzz.sh", "8"], environment: environment)
+      bash, ["bash", "Tests/ServerClients/fuzz.sh", "3"], environment: environment)
     #expect(fuzz.status == 0, "\(fuzz.output.suffix(6000))")
     process.send(SIGTERM)
     #expect(try await process.finish() == 0)

@@ -62,12 +62,11 @@ public struct ForetokenServer: Sendable {
         availableConnectionsDelegate: MaximumAvailableConnections(
           options.connections, logger: logger)),
       onServerRunning: { onStart($0.localAddress?.port ?? options.port) }, logger: logger)
-    application.addServices(DrainService(server: state))
     if handlesSignals, let reload {
       application.addServices(ReloadService(server: state, reload: reload))
     }
     var configuration = ServiceGroupConfiguration(
-      services: [application],
+      services: [DrainingService(server: state, application: application)],
       gracefulShutdownSignals: handlesSignals ? [.sigterm, .sigint] : [], logger: logger)
     // What is written at the end of the drain has a little time of its own.
     configuration.maximumGracefulShutdownDuration = options.drainTimeout + .seconds(5)
@@ -86,17 +85,28 @@ public struct ForetokenServer: Sendable {
   }
 }
 
-/// Ends what runs when the server is told to end.
-struct DrainService: Service {
+/// Serves; when told to end, ends what runs within the time for it.
+struct DrainingService<Application: ApplicationProtocol>: Service {
   let server: ServerState
+  let application: Application
 
   func run() async throws {
-    try? await gracefulShutdown()
+    // Services of one group are told one after the other, the last one first: this one has to know
+    // while connections still are open.
+    try await withGracefulShutdownHandler {
+      try await application.run()
+    } onGracefulShutdown: {
+      drain()
+    }
+  }
+
+  private func drain() {
     server.connections.drain()
     server.log.note("drain", [("requests", .integer(server.connections.requestCount))])
-    // Cancelled if nothing is left to drain.
-    try? await Task.sleep(for: server.options.drainTimeout)
-    server.connections.endAll(.shutdown)
+    Task {
+      try await Task.sleep(for: server.options.drainTimeout)
+      server.connections.endAll(.shutdown)
+    }
   }
 }
 

@@ -11,8 +11,9 @@ struct ToolCallParser {
 
   private var held = ""
   private var isInside = false
-  /// The whitespace before a call is no part of the text.
+  /// The whitespace before a call is no part of the text, nor is what stands alone after one.
   private var space = ""
+  private var hasCalls = false
 
   /// Takes a piece of the text.
   mutating func append(_ piece: String) -> [Part] {
@@ -55,6 +56,7 @@ struct ToolCallParser {
     isInside = false
     if let call = ToolCallFormat.call(in: body) {
       space = ""
+      hasCalls = true
       parts.append(.call(call))
     } else {
       let end = isUnclosed ? "" : ToolCallFormat.closing
@@ -66,7 +68,8 @@ struct ToolCallParser {
     let whole = space + text
     space = isLast ? "" : String(whole.reversed().prefix { $0.isWhitespace }.reversed())
     let said = String(whole.dropLast(space.count))
-    if !said.isEmpty { parts.append(.text(said)) }
+    let isBlank = hasCalls && said.allSatisfy(\.isWhitespace)
+    if !said.isEmpty, !isBlank { parts.append(.text(said)) }
   }
 
   /// Characters at the end of `text` that could begin the opening mark.
