@@ -8,10 +8,10 @@ FORETOKEN = $(shell $(SWIFT) build $(CONFIGURATION) --show-bin-path)/foretoken
 SOURCES := Sources Tests Examples Package.swift
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test neon mutants bench lossless format lint studio fuzz-api docs clean
+.PHONY: help setup build demo test neon mutants bench lossless format lint studio studio-test fuzz-api docs clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup: ## Install the Debian packages that are missing
 	@Scripts/setup.sh
@@ -56,6 +56,10 @@ fuzz-api: build ## Fuzz the API of a server on loopback, for a quarter of an hou
 
 studio: ## Put the files of Sources/Server/Studio into the program
 	@Scripts/embed-studio.py
+
+studio-test: build ## Drive the server's page in a headless browser
+	@Scripts/setup.sh --browser
+	@python=$$(Scripts/client-venv.sh) && "$$python" Tests/ServerClients/studio_test.py "$(FORETOKEN)"
 
 docs: build ## Write the API documentation to Documentation/
 	@Scripts/docs.sh "$(dir $(FORETOKEN))"

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that the build and `foretoken pull` need, if they are missing; with
-# --test also those of the tests: of kernels for other processors, and of the server. Elsewhere, it
-# says what is needed. Running it again does nothing.
+# --test also those of the tests (of kernels for other processors, and of the server), with --browser
+# those of the page's test. Elsewhere, it says what is needed. Running it again does nothing.
 #
-# usage: Scripts/setup.sh [--test]
+# usage: Scripts/setup.sh [--test | --browser]
 set -euo pipefail
 
 missing=()
@@ -28,6 +28,13 @@ if [[ ${1:-} == --test && $(uname -s) == Linux && $(uname -m) != aarch64 ]]; the
   [[ -e /usr/aarch64-linux-gnu/include/stdio.h ]] || missing+=(libc6-dev-arm64-cross)
   compgen -G '/usr/lib/gcc-cross/aarch64-linux-gnu/*/libgcc.a' >/dev/null ||
     missing+=(gcc-aarch64-linux-gnu)
+fi
+
+if [[ ${1:-} == --browser && $(uname -s) == Linux ]]; then
+  command -v chromium >/dev/null || missing+=(chromium)
+  python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
+  # Without a font the screenshots would show no text.
+  compgen -G '/usr/share/fonts/truetype/*/*.ttf' >/dev/null || missing+=(fonts-dejavu-core)
 fi
 
 ((${#missing[@]})) || exit 0

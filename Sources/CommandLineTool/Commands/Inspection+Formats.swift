@@ -37,7 +37,7 @@ extension Inspection {
     overview = [("format", "GGUF \(file.version), tensors aligned to \(file.alignment) bytes")]
     if let quantization { overview.append(("weights", quantization)) }
     if let shape = try? ModelConfiguration(file) { overview += Self.facts(shape) }
-    metadata = file.metadata.keys.map { ($0, file.metadata[$0].map(Self.json) ?? .null) }
+    metadata = file.metadata.keys.map { ($0, file.metadata[$0]?.json ?? .null) }
     extra = JSONObject([
       ("version", .integer(Int(file.version))), ("alignment", .integer(file.alignment)),
       ("quantization", quantization.map { .string($0) } ?? .null),
@@ -57,13 +57,6 @@ extension Inspection {
         "\(shape.vocabularyCount) in the vocabulary, context of \(shape.contextLength)"
       ),
     ]
-  }
-
-  private static func json(_ value: GGUFValue) -> JSONValue {
-    if let integer = value.integer { return .integer(integer) }
-    if let number = value.double { return .number(number) }
-    if case .bool(let flag) = value { return .bool(flag) }
-    return .string("\(value)")
   }
 
   // MARK: safetensors

@@ -41,7 +41,7 @@ struct MethodsCommand: ParsableCommand {
       (area == nil || method.area == area) && (status == nil || method.status == status)
     }
     if json {
-      let list = JSONValue.object(.init([("methods", .array(methods.map(Self.json)))]))
+      let list = JSONValue.object(.init([("methods", .array(methods.map(\.json)))]))
       try TextStream.output.writeLine(list.serialized())
     } else {
       try list(methods)
@@ -68,7 +68,7 @@ struct MethodsCommand: ParsableCommand {
 
   private func show(_ method: Foretoken.Method) throws {
     let output = TextStream.output
-    guard !json else { return try output.writeLine(Self.json(method).serialized()) }
+    guard !json else { return try output.writeLine(method.json.serialized()) }
     let number = method.number.map { " (#\($0))" } ?? ""
     try output.writeLine(output.styled(method.name + number, .bold))
     var listing = Listing()
@@ -99,18 +99,5 @@ struct MethodsCommand: ParsableCommand {
       ? "'foretoken methods' lists them"
       : "did you mean \(near.map(\.card).joined(separator: ", "))?"
     throw UsageError("there is no system called '\(name)'; \(hint)")
-  }
-
-  private static func json(_ method: Foretoken.Method) -> JSONValue {
-    [
-      "number": method.number.map { .integer($0) } ?? .null,
-      "card": .string(method.card), "name": .string(method.name),
-      "area": .string(method.area.rawValue), "summary": .string(method.summary),
-      "guarantee": .string(method.guarantee.rawValue), "status": .string(method.status.rawValue),
-      "option": method.selector.map { .string($0.option) } ?? .null,
-      "values": .array(method.selector?.values.map { .string($0) } ?? []),
-      "example": .string(method.example),
-      "paper": method.paper.map { ["title": .string($0.title), "url": .string($0.url)] } ?? .null,
-    ]
   }
 }

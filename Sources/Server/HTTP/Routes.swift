@@ -15,6 +15,10 @@ enum Routes {
   /// By path.
   static let all: [String: [Route]] = [
     "/health": [Route(method: .get, isPublic: true) { server, _ in Health.answer(server) }],
+    "/foretoken/methods": [Route(method: .get) { _, _ in .json(MethodsEndpoint.answer) }],
+    "/foretoken/model": [
+      Route(method: .get) { server, _ in .json(ModelFactsEndpoint.answer(server)) }
+    ],
     "/v1/models": [Route(method: .get) { server, _ in ModelsEndpoint.list(server) }],
     "/v1/chat/completions": [
       Route(method: .post) { try await ChatEndpoint(server: $0).answer($1) }

@@ -39,7 +39,8 @@ extension OpenAPI {
               ]))
           ),
         ])
-      ), ("ChatAnswer", chatAnswer), ("Completion", completionAnswer), ("Usage", usage),
+      ), ("MethodList", methodList), ("ModelFacts", modelFacts), ("ChatAnswer", chatAnswer),
+      ("Completion", completionAnswer), ("Usage", usage),
       (
         "EmbeddingList",
         S.answer([
@@ -61,6 +62,38 @@ extension OpenAPI {
           optional: [("pieces", S.list(S.string))])
       ), ("Content", S.answer([("content", S.string)])),
     ]
+  }
+
+  private static var methodList: JSONValue {
+    let method = S.answer([
+      ("number", S.nullable(S.count)), ("card", S.string), ("name", S.string), ("area", S.string),
+      ("summary", S.string), ("guarantee", S.words(MethodGuarantee.allCases.map(\.rawValue))),
+      ("status", S.words([MethodStatus.available, .planned].map(\.rawValue))),
+      ("option", S.nullable(S.string)), ("values", S.list(S.string)), ("example", S.string),
+      ("paper", S.nullable(S.answer([("title", S.string), ("url", S.string)]))),
+    ])
+    return S.answer([("methods", S.list(method))])
+  }
+
+  private static var modelFacts: JSONValue {
+    let tensor = S.answer([
+      ("name", S.string), ("type", S.string), ("shape", S.list(S.count)),
+      ("bytes", S.nullable(S.count)),
+    ])
+    let counts = [
+      "layers", "hidden_size", "feed_forward_size", "heads", "key_value_heads", "head_dimension",
+      "rope_dimension", "vocabulary", "context", "served_context", "threads",
+    ]
+    return S.answer(
+      counts.map { ($0, S.count) } + [
+        ("id", S.string), ("architecture", S.string), ("norm_epsilon", S.number),
+        ("sliding_window", S.nullable(S.count)), ("kv_type", S.string), ("chat", S.boolean),
+      ],
+      optional: [
+        ("format", S.constant("gguf")), ("bytes", S.count), ("parameters", S.count),
+        ("quantization", S.nullable(S.string)), ("metadata", ["type": "object"]),
+        ("tensors", S.list(tensor)),
+      ])
   }
 
   private static var head: [(String, JSONValue)] {

@@ -41,6 +41,8 @@ enum OpenAPI {
         "/detokenize",
         post("detokenize", "The text of tokens.", "DetokenizeRequest", "Content")
       ),
+      ("/foretoken/methods", get("methods", "The catalogue of methods.", "MethodList")),
+      ("/foretoken/model", get("model", "What the model is, without where it is.", "ModelFacts")),
       ("/metrics", get("metrics", "Figures in Prometheus' format.", nil)),
       ("/openapi.json", get("openapi", "This document.", "Document", isPublic: true)),
     ]

@@ -10,6 +10,8 @@ final class ModelHost: Sendable {
     let template: ChatTemplate?
     /// When it was loaded, in seconds since 1970.
     let created: Int
+    /// What the model's file says, for the page.
+    let fileFacts: JSONObject
   }
 
   private let state: Mutex<Served>
@@ -38,7 +40,8 @@ final class ModelHost: Sendable {
 extension ModelHost.Served {
   init(_ model: LanguageModel) {
     self.init(
-      model: model, template: try? model.chatTemplate(), created: UnixTime.seconds)
+      model: model, template: try? model.chatTemplate(), created: UnixTime.seconds,
+      fileFacts: ModelFileFacts.read(model))
   }
 
   /// The name by which the model is asked for.
