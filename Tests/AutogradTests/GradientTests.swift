@@ -21,10 +21,8 @@ struct GradientTests {
     _ operation: Operations.Case, _ shapes: [[Int]], _ generator: inout SeededGenerator
   ) {
     let inputs = shapes.map { shape in
-      // Apart from each other, so that maxima and kinks stay where they are.
       Tensor(
-        (0..<shape.reduce(1, *)).map { _ in spread(&generator) }, shape: shape,
-        requiresGradient: true)
+        spread(shape.reduce(1, *), &generator), shape: shape, requiresGradient: true)
     }
     let result = operation.function(inputs)
     let weights = (0..<result.count).map { _ in 2 * generator.unit() - 1 }
@@ -56,10 +54,13 @@ struct GradientTests {
     }
   }
 
-  /// A value in -1...1 that is a multiple of 1/8, moved by 1/16: never near 0.
-  private func spread(_ generator: inout SeededGenerator) -> Float {
-    let value = ((2 * generator.unit() - 1) * 8).rounded(.down) / 8 + 0.0625
-    return value + 0.004 * generator.unit()
+  /// Values in -1...1, near odd multiples of 1/16: never near 0, and neighbours far apart, so that
+  /// kinks and maxima stay where they are.
+  private func spread(_ count: Int, _ generator: inout SeededGenerator) -> [Float] {
+    let first = Int(generator.next() % 16)
+    return (0..<count).map {
+      Float((first + 5 * $0) % 16) / 8 - 0.9375 + 0.004 * generator.unit()
+    }
   }
 
   struct Golden: Decodable {
