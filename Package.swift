@@ -33,6 +33,16 @@ let package = Package(
     .target(
       name: "Compute", dependencies: ["CKernels"], path: "Sources/Compute",
       swiftSettings: swiftSettings),
+    .systemLibrary(
+      name: "COpenBLAS", path: "Sources/COpenBLAS", pkgConfig: "openblas",
+      providers: [.apt(["libopenblas-dev"])]),
+    .target(
+      name: "Autograd",
+      dependencies: [
+        "Compute", .target(name: "COpenBLAS", condition: .when(platforms: [.linux])),
+      ],
+      path: "Sources/Autograd", swiftSettings: swiftSettings,
+      linkerSettings: [.linkedFramework("Accelerate", .when(platforms: [.macOS]))]),
     .target(
       name: "Checkpoints",
       dependencies: [
@@ -51,6 +61,9 @@ let package = Package(
       name: "Decoding",
       dependencies: ["Transformers", "Tokenization", "Checkpoints", "Constraints"],
       path: "Sources/Decoding", swiftSettings: swiftSettings),
+    .target(
+      name: "Learning", dependencies: ["Decoding", "Autograd", "Checkpoints", "Tokenization"],
+      path: "Sources/Learning", swiftSettings: swiftSettings),
     .target(
       name: "Foretoken", dependencies: ["Decoding"], path: "Sources/Foretoken",
       swiftSettings: swiftSettings),
@@ -72,7 +85,7 @@ let package = Package(
     .executableTarget(
       name: "CommandLineTool",
       dependencies: [
-        "Foretoken", "Compute", "CKernels", "Server",
+        "Foretoken", "Learning", "Autograd", "Server", "Compute", "CKernels",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/CommandLineTool", swiftSettings: swiftSettings),
@@ -87,6 +100,9 @@ let package = Package(
       name: "KernelTests", dependencies: ["Compute", "CKernels", "TestSupport"],
       path: "Tests/KernelTests",
       swiftSettings: swiftSettings),
+    .testTarget(
+      name: "AutogradTests", dependencies: ["Autograd", "Compute", "TestSupport"],
+      path: "Tests/AutogradTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "CheckpointsTests", dependencies: ["Checkpoints", "TestSupport"],
       path: "Tests/CheckpointsTests", swiftSettings: swiftSettings),
@@ -105,6 +121,9 @@ let package = Package(
       name: "DecodingTests",
       dependencies: ["Decoding", "Foretoken", "TestSupport", "AllocationCounter"],
       path: "Tests/DecodingTests", swiftSettings: swiftSettings),
+    .testTarget(
+      name: "LearningTests", dependencies: ["Learning", "Autograd", "Foretoken", "TestSupport"],
+      path: "Tests/LearningTests", swiftSettings: swiftSettings),
     .testTarget(
       name: "CommandLineTests",
       dependencies: ["CommandLineTool", "Foretoken", "Checkpoints", "TestSupport"],

@@ -14,6 +14,7 @@ python3 -m pip --version >/dev/null 2>&1 || missing+=(python3-pip)
 
 if [[ $(uname -s) == Linux ]]; then
   has_header openssl/evp.h || missing+=(libssl-dev)
+  has_header cblas.h || missing+=(libopenblas-dev)
   command -v pkg-config >/dev/null || missing+=(pkg-config)
 fi
 

@@ -61,4 +61,21 @@ public final class Transformer: Sendable {
     let scale = configuration.embeddingScale
     return scale == 1 ? values : values.map { $0 * scale }
   }
+
+  /// Rows of the head, the matrix that turns the final norm's output into logits: [tokens,
+  /// hiddenSize], as the file has them.
+  ///
+  /// - Throws: `ForwardError` if a token is not in the vocabulary.
+  public func headRows(of tokens: [Int32]) throws -> [Float] {
+    let head = weights.file.tensor(ifPresent: "output.weight") ?? weights.embedding
+    var rows: [Float] = []
+    rows.reserveCapacity(tokens.count * configuration.hiddenSize)
+    for token in tokens {
+      guard token >= 0, Int(token) < configuration.vocabularyCount else {
+        throw ForwardError.unknownToken(token, vocabulary: configuration.vocabularyCount)
+      }
+      rows += try weights.file.dequantize(head, rows: Int(token)..<Int(token) + 1)
+    }
+    return rows
+  }
 }

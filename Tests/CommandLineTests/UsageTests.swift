@@ -8,7 +8,8 @@ struct UsageTests {
     ["run"], ["chat"], ["pull"], ["models"], ["inspect"], ["tokenize"], ["methods"], ["bench"],
     ["bench", "model"], ["bench", "kernels"], ["bench", "spec"], ["bench", "code"],
     ["bench", "concurrency"], ["bench", "constraints"], ["race"], ["train"], ["train", "ngrams"],
-    ["train", "adadec-threshold"], ["serve"], ["bench", "serve"],
+    ["train", "adadec-threshold"], ["train", "medusa"], ["train", "hydra"], ["serve"],
+    ["bench", "serve"],
   ]
 
   @Test("every command's help has an example of itself", arguments: commands)
@@ -61,6 +62,7 @@ struct UsageTests {
     ["run", "x", "--max-draft", "100000"], ["run", "x", "--planner", "maybe"],
     ["run", "x", "--speculate", "none", "--max-draft", "4"],
     ["run", "x", "--speculate", "none", "--planner", "off"],
+    ["run", "x", "--speculate", "copy", "--heads", "h.safetensors"], ["run", "x", "--static-tree"],
     ["run", "x", "--tree", "oak"], ["run", "x", "--tree", "dyspec"],
     ["run", "x", "--draft-depth", "0"], ["run", "x", "--speculate", "copy", "--tree", "rsd-s"],
     ["run", "x", "--speculate", "copy", "--verify", "spectr", "--temperature", "1"],

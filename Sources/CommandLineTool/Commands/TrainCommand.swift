@@ -12,8 +12,13 @@ struct TrainCommand: AsyncParsableCommand {
       EXAMPLES:
         foretoken train ngrams letters/*.txt --source "my letters" --licence own -o my.ngrams
         foretoken train adadec-threshold --model qwen2.5-coder-0.5b --humaneval
+        foretoken train hydra --data prompts.jsonl --source "our prompts" --licence own \
+          --out hydra.safetensors
       """,
-    subcommands: [TrainNGramsCommand.self, TrainThresholdCommand.self])
+    subcommands: [
+      TrainNGramsCommand.self, TrainThresholdCommand.self, TrainMedusaCommand.self,
+      TrainHydraCommand.self,
+    ])
 }
 
 /// The command line as it was given, for files that say how they were made.

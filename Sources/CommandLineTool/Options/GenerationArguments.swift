@@ -46,6 +46,19 @@ struct GenerationArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
+      "File of trained heads for --speculate medusa and hydra. (default: the one in Artifacts that was "
+        + "made for the model)", valueName: "path"),
+    completion: .file(extensions: ["safetensors"]))
+  var heads: String?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Let heads draft the tree that was best on held-out text, as their papers do, not the one that "
+        + "they find likeliest at each step."))
+  var staticTree = false
+
+  @Option(
+    help: ArgumentHelp(
       "How drafts are tested: greedy, coupled (the text of plain decoding, sampled too) or "
         + "rejection (another sample of the same distribution), with trees of a draft model "
         + "specinfer, spectr or recursive instead of rejection. (default: greedy at temperature "
@@ -107,6 +120,8 @@ struct GenerationArguments: ParsableArguments {
       maximumDraft: maxDraft, planner: planner, decoding: decode, prefillChunk: prefillChunk)
     options.search = search.options
     adaptive.apply(to: &options.search)
+    options.heads = heads
+    options.usesStaticTree = staticTree
     return options
   }
 
@@ -121,6 +136,12 @@ struct GenerationArguments: ParsableArguments {
       throw ValidationError(
         "--prediction is what --speculate input and auto draft from, and --speculate is "
           + "\(speculate.rawValue); drop one of them")
+    }
+    let hasHeads = DrafterRegistry.needsHeads(speculate.rawValue)
+    if !hasHeads, heads != nil || staticTree {
+      throw ValidationError(
+        "\(heads == nil ? "--static-tree" : "--heads") is for --speculate medusa and hydra, and "
+          + "--speculate is \(speculate.rawValue); drop one of them")
     }
     try search.check(with: decode)
     try adaptive.check(with: decode)

@@ -68,6 +68,7 @@ final class Generation: GenerationProcess {
       samplesMemory: conversation.samplesMemory, draftModel: draftModel)
     let constraint = try options.constraintTracker(in: memory, setup, promptCount: prompt.count)
     setup.constraint = constraint
+    setup.target = engine
     alignment = options.alignedSample(
       constraint, prompt: prompt, in: conversation.samplesMemory)
     processor = try LogitsProcessor(

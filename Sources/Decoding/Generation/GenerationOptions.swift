@@ -68,6 +68,12 @@ public struct GenerationOptions: Sendable, Equatable {
   /// generation is over. nil to keep it in memory only. For methods that say so, such as
   /// `recycling`.
   public var draftMemory: String?
+  /// Path of the file of draft heads, for `medusa` and `hydra`; nil for the one in `Artifacts` that
+  /// was made for the model.
+  public var heads: String?
+  /// Whether draft heads draft the tree that was best on held-out text, as their papers do; otherwise
+  /// each step has the tree that the heads find likeliest then.
+  public var usesStaticTree = false
   /// How drafts are tested; nil for the way that gives the tokens of plain decoding, greedy or
   /// sampled.
   public var verification: VerificationMethod?

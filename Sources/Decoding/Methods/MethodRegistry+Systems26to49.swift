@@ -71,8 +71,8 @@ extension MethodRegistry {
         title: "Hydra: Sequentially-Dependent Draft Heads for Medusa Decoding",
         arxiv: "2402.05109"),
       summary: "Small trained heads draft the next tokens, each seeing what was drafted before it.",
-      guarantee: .bitwise, status: .planned,
-      selector: MethodSelector(option: "--speculate", values: ["hydra"]),
+      guarantee: .bitwise, status: .available,
+      selector: MethodSelector(option: "--speculate", values: ["medusa", "hydra"]),
       example: "foretoken run --speculate hydra \"Explain recursion\""),
     Method(
       number: 33, name: "Markov-categorical analysis", card: "markov-categories",

@@ -166,6 +166,8 @@ public struct DrafterSetup {
   public let samplesMemory: DrafterMemory
   /// The smaller model that was loaded beside the target, if one was.
   public internal(set) var draftModel: DraftModel?
+  /// The target's engine, for drafters that are parts of it.
+  var target: ForwardEngine?
   /// What the text has to be.
   var constraint: ConstraintTracker?
 }

@@ -36,6 +36,9 @@ public struct DrafterKind: Sendable, Equatable {
 
 /// Drafters by the name that `--speculate` takes.
 public enum DrafterRegistry {
+  /// True if the drafter of this name needs a file of trained heads.
+  public static func needsHeads(_ name: String) -> Bool { name == "medusa" || name == "hydra" }
+
   /// The drafter of this name; nil if there is none.
   public static func kind(_ name: String) -> DrafterKind? {
     switch name {
@@ -50,6 +53,7 @@ public enum DrafterRegistry {
     case "aded": .aded()
     case "jacobi": .jacobi()
     case "stand": .stand()
+    case "medusa", "hydra": .heads(name)
     default: nil
     }
   }

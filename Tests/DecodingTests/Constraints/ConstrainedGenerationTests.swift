@@ -13,6 +13,10 @@ extension RealModelTests {
     // Its own draft model, which knows nothing of the grammar.
     let model = try await LanguageModel.load(url, options: .init(draft: url.path))
     let prompt = try model.encode([ChatMessage(role: "user", content: kase.prompt)])
+    let folder = try TemporaryFolder()
+    for method in ["medusa", "hydra"] {
+      try await RandomHeads.write(method, for: model, to: folder.path(method))
+    }
     for sampling in [SamplingOptions.greedy, .init(temperature: 1.5, seed: 21)] {
       var options = GenerationOptions(maxTokens: 64, sampling: sampling, speculation: .none)
       options.constraint = kase.constraint
@@ -20,6 +24,8 @@ extension RealModelTests {
       #expect(try kase.isValid(plain.text, isWhole: plain.summary?.finishReason != .length))
       for (index, method) in LosslessnessHarness.methods.enumerated() {
         options.speculation = method
+        options.heads =
+          DrafterRegistry.needsHeads(method.rawValue) ? folder.path(method.rawValue) : nil
         options.planner = index.isMultiple(of: 3) ? .on : .off
         options.maximumDraft = [4, 16, 8][index % 3]
         let drafted = try await Collected(model.generate(tokens: prompt, options: options))

@@ -152,6 +152,10 @@ final class LosslessnessHarness {
     options.tree = tree
     options.maximumDraft = budget
     options.planner = planner
+    if ["medusa", "hydra"].contains(method.rawValue) {
+      options.heads = try await heads(method.rawValue, model)
+      options.usesStaticTree = budget == 4
+    }
     let found = try await Collected(model.generate(tokens: prompt.tokens, options: options))
     runs += 1
     if let tree { treesMet.insert(tree) }
@@ -161,6 +165,15 @@ final class LosslessnessHarness {
     }
     guard found.tokens != expected else { return }
     try await report(model, prompt, options, expected: expected, found: found.tokens)
+  }
+
+  /// Untrained heads, the same in every run: whether trained ones are at hand makes no difference.
+  private func heads(_ method: String, _ model: LanguageModel) async throws -> String {
+    let path = folder.path("\(method).safetensors")
+    if !FileManager.default.fileExists(atPath: path) {
+      try await RandomHeads.write(method, for: model, to: path)
+    }
+    return path
   }
 
   private func plainTokens(

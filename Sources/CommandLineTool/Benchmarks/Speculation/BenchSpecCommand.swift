@@ -305,6 +305,7 @@ struct BenchSpecCommand: AsyncParsableCommand {
     guard let methods else {
       return MethodRegistry.availableValues(of: "--speculate").filter {
         $0 != "none" && ($0 != Self.draftModel || model.draft != nil)
+          && !DrafterRegistry.needsHeads($0)
       }
     }
     let names = Self.list(methods)
