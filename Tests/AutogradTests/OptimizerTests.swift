@@ -78,7 +78,7 @@ struct OptimizerTests {
     let target = Tensor([3, -2, 0.5], shape: [3])
     let makers: [(String, ([Parameter]) -> any Optimizer, Float)] = [
       ("SGD", { SGD($0) }, 0.1), ("momentum", { SGD($0, momentum: 0.9) }, 0.02),
-      ("AdamW", { AdamW($0, decay: 0) }, 0.05), ("Lion", { Lion($0) }, 0.02),
+      ("AdamW", { AdamW($0, decay: 0) }, 0.05), ("Lion", { Lion($0, beta2: 0.9) }, 0.02),
     ]
     for (name, make, rate) in makers {
       let x = Tensor.zeros([3], requiresGradient: true)

@@ -38,7 +38,7 @@ struct HeadsTests {
         }
       }
       cache = try HiddenStateCache(path: path)
-      self.texts = (0..<64).map { HeadsText(promptCount: 2, isValidation: $0 % 4 == 3) }
+      self.texts = (0..<64).map { HeadsText(promptCount: 2, isValidation: $0 / 8 % 4 == 3) }
     }
 
     func training(_ method: String, _ recipe: HeadsRecipe) throws -> HeadsTraining {
