@@ -50,6 +50,7 @@ format: ## Format the sources
 
 lint: ## Check the format of the sources
 	$(SWIFT) format lint --strict --recursive --parallel $(SOURCES)
+	@Scripts/embed-studio.py --check
 
 fuzz-api: build ## Fuzz the API of a server on loopback, for a quarter of an hour
 	@Tests/ServerClients/serve-and-fuzz.sh "$(FORETOKEN)" 150

@@ -2,9 +2,12 @@
 """Writes the files of Sources/Server/Studio into a Swift file, so that they are part of the program.
 
 Text literals compile at once, where SwiftPM's own way (a list of numbers) takes seconds for every
-50 kB. Run it after every change of a file (`make studio`); a test compares the two.
+50 kB. Run it after every change of a file (`make studio`).
+
+usage: Scripts/embed-studio.py [--check]     (--check fails if the Swift file is not up to date)
 """
 
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +46,11 @@ def main() -> None:
             raise SystemExit(f"{path.name} has carriage returns; save it with line feeds only")
         parts.append(f'("{path.name}", "{TYPES[path.suffix]}", {literal(text)}),')
     parts += ["  ]", "}", ""]
-    OUTPUT.write_text("\n".join(parts), encoding="utf-8")
+    text = "\n".join(parts)
+    if sys.argv[1:] != ["--check"]:
+        OUTPUT.write_text(text, encoding="utf-8")
+    elif OUTPUT.read_text(encoding="utf-8") != text:
+        raise SystemExit(f"{OUTPUT.name} is not up to date: run make studio")
 
 
 if __name__ == "__main__":

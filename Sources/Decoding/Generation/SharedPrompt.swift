@@ -3,7 +3,8 @@
 final class SharedPrompt {
   /// Samples that have not begun.
   private var waiting: Int
-  private var leader: ScheduledProcess?
+  /// The one that runs the prompt. Weak, since it holds this object; the scheduler keeps it while it runs.
+  private weak var leader: ScheduledProcess?
   private var source: Conversation?
 
   /// - Parameter count: number of samples.

@@ -94,6 +94,34 @@ import Testing
     #expect(await generator.usedPages == 0)
   }
 
+  @Test("a sequence that begins with another's pages copies what it writes to")
+  func pages() throws {
+    let engine = try model().makeEngine(contextLimit: 512)
+    var random = SeededGenerator(seed: 9)
+    let text = random.letters(150, letters)
+    let source = engine.makeCache()
+    _ = try engine.prefill(text, into: source)
+    let shares = source.wholePages
+    #expect(shares.count == 2)
+    let other = engine.makeCache()
+    try other.begin(with: shares)
+    #expect(other.length == 128 && engine.usedPages == 3)
+    #expect(throws: ForwardError.self) { try other.begin(with: shares) }
+    let entry = try source.entry(100, layer: 0)
+    try other.truncate(to: 100)
+    _ = try engine.prefill(random.letters(40, letters), into: other)
+    let kept = try source.entry(100, layer: 0)
+    #expect(kept.keys == entry.keys && kept.values == entry.values)
+    try source.checkInvariants()
+    try other.checkInvariants()
+    source.release()
+    // The shares hold their pages; the other sequence has one of them and two of its own.
+    #expect(engine.usedPages == 4)
+    other.release()
+    #expect(engine.usedPages == 2)
+    withExtendedLifetime(shares) {}
+  }
+
   @Test("requests of all kinds give the same with and without kept pages, side by side")
   func mixed() async throws {
     let model = try model()
