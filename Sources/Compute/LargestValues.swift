@@ -24,7 +24,9 @@ public enum LargestValues {
   /// Index of the largest of `values`, the lowest of equal ones; -1 if there are none. Nil if any
   /// value is NaN. Allocates nothing.
   public static func index(of values: UnsafeBufferPointer<Float>) -> Int? {
-    guard let start = values.baseAddress, let total = Int32(exactly: values.count) else { return -1 }
+    guard let start = values.baseAddress, let total = Int32(exactly: values.count) else {
+      return -1
+    }
     var best: Int32 = -1
     return ft_top_k(start, total, 1, &best) < 0 ? nil : Int(best)
   }
