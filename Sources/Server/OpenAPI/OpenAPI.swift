@@ -67,7 +67,9 @@ enum OpenAPI {
     _ name: String, _ summary: String, _ request: String, _ answer: String, streams: Bool = false
   ) -> JSONValue {
     var content = json(Schema.reference(answer)).objectValue ?? JSONObject()
-    if streams { content["text/event-stream"] = ["schema": Schema.string] }
+    // OpenAPI 3.1 cannot say what an event holds, and programs differ in whether a schema here is that
+    // of an event or of the whole text.
+    if streams { content["text/event-stream"] = .object(JSONObject()) }
     return [
       "post": [
         "operationId": .string(name), "summary": .string(summary),
